@@ -1,0 +1,25 @@
+"""Fusée: language models that are free in practice.
+
+The map of the house, in the order in which data walks through it:
+
+    documents/     where the texts come from, under which licence, and which were left out
+    tokens/        the tokenizer, trained on those texts, and the token shards
+    batches/       which sequences make which step: a pure function of (seed, step)
+    model/         the block library and one small file per family
+    loss.py        hidden states -> loss, without ever holding all the logits
+    optim.py       AdamW, Muon and schedules
+    numerics/      integer hashes, digests, and what this machine computes in
+    parallel/      what is done to a model from outside: checkpointing of activations, compilation
+    run/           the training loop, checkpoints, signals, metrics, plots
+    evaluate/      bits per byte, beside a Kneser-Ney 5-gram
+    sample/        text from a model
+    hugging_face/  their names and ours
+    release/       what is published: data, recipe and weights together
+    recipe.py      the stages in order
+    config.py      the rooms' configs, composed
+    records.py     what is handed between rooms
+
+`python -m train` lists the experiments and the verbs. Who may import whom: tests/test_architecture.py.
+"""
+
+__version__ = "0.1.0"

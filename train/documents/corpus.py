@@ -1,0 +1,160 @@
+"""From sources to a corpus: every document is kept, or excluded with the rule and the reason; the sums are checked."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from train.documents.rules import Rule, RulesConfig, detect_language, find_personal_data, make_rules
+from train.documents.sources import SourceConfig, fetch_source, read_source
+from train.documents.store import write_documents
+from train.records import (
+    MACHINE,
+    BadInput,
+    Document,
+    Excluded,
+    Tally,
+    canonical_json,
+    write_atomically,
+    write_json,
+)
+
+SPLITS = ("train", "validation")
+
+
+@dataclass(kw_only=True)
+class DataConfig:
+    """The sources by name, the rules, and what the data card says of the whole."""
+
+    name: str
+    sources: dict[str, SourceConfig]
+    rules: RulesConfig
+    description: str = ""
+    warning: str = ""
+    why: str = ""
+    cache: str = field(default="cache", metadata=MACHINE)
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise BadInput("data.sources is empty: a corpus needs at least one source")
+
+
+def fetch(config: DataConfig) -> list[Path]:
+    """Bring here what the corpus needs from the network."""
+    fetched = (fetch_source(source, Path(config.cache)) for source in config.sources.values())
+    return [path for path in fetched if path is not None]
+
+
+def build_corpus(config: DataConfig, folder: Path, advance: Callable[[int], object]) -> dict[str, Any]:
+    """Read, judge and store every document; returns the summary that is also written to `folder`/summary.json.
+
+    `advance` is told the bytes of each document as it is read, for a progress bar.
+    """
+    summary = Summary()
+    rules = make_rules(config.rules)
+    with ExitStack() as stack:
+        writers = {split: stack.enter_context(write_documents(folder, split)) for split in SPLITS}
+        manifest = stack.enter_context(write_atomically(folder / "manifest.jsonl"))
+        excluded = stack.enter_context(write_atomically(folder / "excluded.jsonl"))
+        for name, source in config.sources.items():
+            for found in read_source(name, source, Path(config.cache)):
+                advance(found.n_bytes)
+                judged = judge(found, rules)
+                summary.add(judged)
+                if isinstance(judged, Document):
+                    writers[judged.split].write(judged)
+                    manifest.write(_line(judged.metadata()))
+                else:
+                    excluded.write(_line(asdict(judged)))
+        result = summary.finish()
+    write_json(folder / "summary.json", result)
+    return result
+
+
+def judge(found: Document | Excluded, rules: Iterable[Rule]) -> Document | Excluded:
+    """The document as it goes in, or why it does not: the first rule that takes it out."""
+    if isinstance(found, Excluded):
+        return found
+    for rule in rules:
+        verdict = rule.check(found)
+        if verdict is not None:
+            about = {key: getattr(found, key) for key in ("id", "sha256", "url", "authors", "n_bytes")}
+            value, reason = verdict
+            return Excluded(
+                **about, stage="rules", rule=rule.name, rule_version=rule.version, value=value, reason=reason
+            )
+    if not found.language:
+        return Document(**{**asdict(found), "language": detect_language(found.text)})
+    return found
+
+
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+class Summary:
+    """Counts that the cards print, computed from the documents, and the digests of what was kept and left out."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self._documents, self._excluded = hashlib.sha256(), hashlib.sha256()
+        self._by: dict[str, Counter[str]] = {}
+        self._bytes: dict[str, Counter[str]] = {}
+        self._personal: Counter[str] = Counter()
+        self._ids: set[str] = set()
+
+    def add(self, item: Document | Excluded) -> None:
+        """Count one document, kept or excluded."""
+        self.tally.seen += 1
+        if item.id in self._ids:
+            raise BadInput(f"{item.id}: two documents of this id; the ids within a source must differ")
+        self._ids.add(item.id)
+        if isinstance(item, Excluded):
+            self.tally.excluded[item.rule] = self.tally.excluded.get(item.rule, 0) + 1
+            self._excluded.update(canonical_json(asdict(item) | {"authors": list(item.authors)}) + b"\n")
+            return
+        self.tally.kept += 1
+        self.tally.kept_bytes += item.n_bytes
+        about = item.metadata()
+        about.pop("retrieved")  # the day of the download changes no text
+        self._documents.update(canonical_json(about) + b"\n")
+        self._personal.update(find_personal_data(item.text))
+        for author in item.authors or ("unknown",):
+            self._count("author", author, item.n_bytes)
+        for name in ("language", "licence", "source", "split"):
+            self._count(name, getattr(item, name), item.n_bytes)
+        self._count("decade", f"{item.date[:3]}0s" if item.date[:4].isdigit() else "undated", item.n_bytes)
+
+    def _count(self, name: str, value: str, n_bytes: int) -> None:
+        self._by.setdefault(name, Counter())[value] += 1
+        self._bytes.setdefault(name, Counter())[value] += n_bytes
+
+    def finish(self) -> dict[str, Any]:
+        """The summary. Raises BadInput if there is nothing to train on."""
+        self.tally.check()
+        splits = self._by.get("split", Counter())
+        if not splits["train"] or not splits["validation"]:
+            left_out = ", ".join(f"{rule} {count}" for rule, count in self.tally.excluded.items()) or "none"
+            raise BadInput(
+                f"the corpus has {splits['train']} documents for training and {splits['validation']} for validation, "
+                f"at least one of each is needed (about one document in 14 is for validation; add documents). "
+                f"Read: {self.tally.seen}; left out: {left_out}"
+            )
+        by = {
+            name: {value: {"documents": count, "bytes": self._bytes[name][value]} for value, count in sorted(c.items())}
+            for name, c in sorted(self._by.items())
+        }
+        return {
+            "seen": self.tally.seen,
+            "kept": self.tally.kept,
+            "kept_bytes": self.tally.kept_bytes,
+            "excluded": self.tally.excluded,
+            "by": by,
+            "personal_data": dict(self._personal),
+            "documents_digest": self._documents.hexdigest(),
+            "excluded_digest": self._excluded.hexdigest(),
+        }

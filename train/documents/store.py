@@ -1,0 +1,72 @@
+"""Documents on disk: Parquet, one file per split, written and read a few documents at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from train.records import BadInput, Document, write_atomically
+
+_GROUP = 64
+_COLUMNS = (
+    "id sha256 text source url authors title date language licence licence_basis retrieved n_bytes split".split()
+)
+
+
+def documents_file(folder: Path, split: str) -> Path:
+    """Where the documents of a split lie."""
+    return folder / f"documents-{split}.parquet"
+
+
+def read_documents(folder: Path, split: str) -> Iterator[Document]:
+    """The documents of one split in their order, streamed."""
+    import pyarrow.parquet as parquet
+
+    path = documents_file(folder, split)
+    try:
+        with parquet.ParquetFile(path) as file:
+            for group in file.iter_batches(batch_size=_GROUP):
+                for row in group.to_pylist():
+                    yield Document(**{**row, "authors": tuple(row["authors"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise BadInput(f"{path}: not a table of documents that can be read ({error})") from error
+
+
+class DocumentWriter:
+    """Appends documents to an open Parquet file in groups."""
+
+    def __init__(self, file: Any) -> None:
+        import pyarrow as arrow
+        import pyarrow.parquet as parquet
+
+        kinds = {"n_bytes": arrow.int64(), "authors": arrow.list_(arrow.string())}
+        self._schema = arrow.schema([(name, kinds.get(name, arrow.large_string())) for name in _COLUMNS])
+        self._table = arrow.Table
+        self._writer = parquet.ParquetWriter(file, self._schema, compression="zstd")
+        self._group: list[dict[str, Any]] = []
+
+    def write(self, document: Document) -> None:
+        """Add one document."""
+        row = {name: getattr(document, name) for name in _COLUMNS}
+        self._group.append({**row, "authors": list(document.authors)})
+        if len(self._group) >= _GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._writer.write_table(self._table.from_pylist(self._group, schema=self._schema))
+        self._group = []
+
+    def close(self) -> None:
+        """Write what is left and the file's end."""
+        if self._group:
+            self._flush()
+        self._writer.close()
+
+
+@contextmanager
+def write_documents(folder: Path, split: str) -> Iterator[DocumentWriter]:
+    """A writer whose file appears when it is complete."""
+    with write_atomically(documents_file(folder, split), "wb") as file:
+        writer = DocumentWriter(file)
+        yield writer
+        writer.close()

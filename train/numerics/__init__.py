@@ -1,0 +1,15 @@
+"""Arithmetic that all rooms share: integer hashes, digests of tensors, and what this machine computes in."""
+
+from train.numerics.digests import digest_tensors
+from train.numerics.hashing import hash_integers, permute, uniform_integers
+from train.numerics.machine import Choices, describe_machine, look_at_machine
+
+__all__ = [
+    "Choices",
+    "describe_machine",
+    "digest_tensors",
+    "hash_integers",
+    "look_at_machine",
+    "permute",
+    "uniform_integers",
+]

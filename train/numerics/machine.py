@@ -1,0 +1,104 @@
+"""A short look at the machine: which arithmetic it is good at, and whether it can compile.
+
+What is chosen is printed, recorded in the run folder, and used again on resume and on rebuild, because another
+precision or another number of threads gives other bits.
+"""
+
+import os
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(kw_only=True, frozen=True)
+class Choices:
+    """What a run computes in. `precision`: float32 or bfloat16 (autocast, float32 masters); `why` says it in words."""
+
+    precision: str
+    compile: bool
+    threads: int
+    device: str
+    why: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """As written into the run folder and the release."""
+        return asdict(self)
+
+
+def look_at_machine(precision: str = "auto", compiling: str = "auto", threads: int = 0) -> Choices:
+    """Choose what the user left at `auto` (or 0 threads)."""
+    reasons = []
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    if precision == "auto":
+        fast = device == "cuda" or has_bfloat16()
+        precision = "bfloat16" if fast else "float32"
+        reasons.append(f"{precision}: the processor {'has' if fast else 'has no'} bf16 instructions")
+    if compiling == "auto":
+        able = device == "cuda" or has_compiler()
+        compiling = "blocks" if able else "none"
+        reasons.append("blocks compiled" if able else "not compiled: no C++ compiler was found")
+    chosen = threads or torch.get_num_threads()
+    reasons.append(f"{chosen} threads on {device}")
+    return Choices(
+        precision=precision, compile=compiling == "blocks", threads=chosen, device=device, why="; ".join(reasons)
+    )
+
+
+def has_bfloat16() -> bool:
+    """Whether matrix products in bfloat16 are fast here: by instruction (AVX512_BF16, AMX) on x86, by trying on Arm."""
+    if platform.machine().lower() in {"x86_64", "amd64"}:
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return _bfloat16_is_faster()
+
+
+def has_compiler() -> bool:
+    """Whether torch.compile will find a C++ compiler."""
+    return shutil.which(os.environ.get("CXX", "g++")) is not None or shutil.which("clang++") is not None
+
+
+def _bfloat16_is_faster() -> bool:
+    from time import perf_counter
+
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        a = torch.ones(512, 512, dtype=dtype)
+        a @ a
+        start = perf_counter()
+        for _ in range(5):
+            a @ a
+        seconds[dtype] = perf_counter() - start
+    return seconds[torch.bfloat16] < 0.7 * seconds[torch.float32]
+
+
+def describe_machine() -> dict[str, Any]:
+    """The machine in the words that a release may hold: no host, no user, no path."""
+    return {
+        "processor": _processor_name(),
+        "architecture": platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_gb": round(_memory_bytes() / 1e9, 1),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "bf16_instructions": has_bfloat16(),
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+def _memory_bytes() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
+def _processor_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123 - a kernel file, not a document
+            names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()

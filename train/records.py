@@ -1,0 +1,156 @@
+"""What is handed between rooms, and the three habits that all rooms share.
+
+Records: `Document`, `Excluded`, `Batch`. Habits: a user's mistake is a `BadInput`; a file appears whole or not at all
+(`write_atomically`); a digest is of content, not of a file (`digest_json`).
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+MACHINE = {"machine": True}
+"""Metadata of a config field that cannot change the weights: free to differ on resume and on rebuild."""
+
+Json = Mapping[str, Any]
+
+
+class BadInput(ValueError):  # noqa: N818 - it names whose mistake it is
+    """A mistake that the user can mend: the front door prints it as one line and exits with 2."""
+
+
+@dataclass(kw_only=True, frozen=True)
+class Document:
+    """One text and where it comes from. `sha256` is of the UTF-8 bytes of `text`; `n_bytes` counts them."""
+
+    id: str
+    text: str
+    source: str
+    sha256: str
+    n_bytes: int
+    url: str = ""
+    authors: tuple[str, ...] = ()
+    title: str = ""
+    date: str = ""
+    language: str = ""
+    licence: str = ""
+    licence_basis: str = ""
+    retrieved: str = ""
+    split: str = "train"
+
+    def metadata(self) -> dict[str, Any]:
+        """Everything but the text, in an order that never changes."""
+        names = sorted(set(self.__dataclass_fields__) - {"text"})
+        return {name: list(value) if isinstance(value := getattr(self, name), tuple) else value for name in names}
+
+
+@dataclass(kw_only=True, frozen=True)
+class Excluded:
+    """A text that was left out, by which rule and why. `value` is what the rule measured."""
+
+    id: str
+    sha256: str
+    url: str
+    authors: tuple[str, ...]
+    stage: str
+    rule: str
+    rule_version: int
+    value: str
+    reason: str
+    n_bytes: int = 0
+
+
+@dataclass(kw_only=True, frozen=True)
+class Batch:
+    """The sequences of one step.
+
+    `tokens`, `targets`: (B, T) int64; `documents`: (B, T) int32, which document of the corpus each token stands in;
+    `sequences`: (B,) int64, the sequences' numbers in the corpus, to name them when something goes wrong.
+    """
+
+    tokens: npt.NDArray[np.int64]
+    targets: npt.NDArray[np.int64]
+    documents: npt.NDArray[np.int32]
+    sequences: npt.NDArray[np.int64]
+
+
+def canonical_json(value: Any) -> bytes:
+    """`value` in the one form that RFC 8785 allows."""
+    import rfc8785
+
+    return rfc8785.dumps(value)
+
+
+def digest_json(value: Any) -> str:
+    """Sha256 of the canonical form of `value`, in hexadecimal."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def digest_rows(rows: Iterable[Any]) -> str:
+    """Sha256 over the canonical forms of `rows`, each followed by a newline: a table's digest, however it is stored."""
+    total = hashlib.sha256()
+    for row in rows:
+        total.update(canonical_json(row) + b"\n")
+    return total.hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """Sha256 of the bytes of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def write_atomically(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """A file to write that appears under `path` whole, or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open(mode, encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`value` as JSON that a person can read."""
+    with write_atomically(path) as file:
+        file.write(json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file; a file that is not JSON is the user's to mend."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: cannot be read as JSON ({error})") from error
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without control characters: titles and prompts come from outside."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
+@dataclass
+class Tally:
+    """What goes in is kept or excluded, and the sums say so."""
+
+    seen: int = 0
+    kept: int = 0
+    kept_bytes: int = 0
+    excluded: dict[str, int] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """In = kept + excluded, always."""
+        assert self.seen == self.kept + sum(self.excluded.values()), self

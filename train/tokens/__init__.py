@@ -1,0 +1,26 @@
+"""Tokens: a tokenizer trained on the training documents, and both splits encoded with it."""
+
+from tokenizers import Tokenizer
+
+from train.tokens.shards import TokenStore, token_dtype, write_shards
+from train.tokens.tokenizer import (
+    TokenizerConfig,
+    TokenizerKind,
+    digest_tokenizer,
+    load_tokenizer,
+    save_tokenizer,
+    train_tokenizer,
+)
+
+__all__ = [
+    "TokenStore",
+    "Tokenizer",
+    "TokenizerConfig",
+    "TokenizerKind",
+    "digest_tokenizer",
+    "load_tokenizer",
+    "save_tokenizer",
+    "token_dtype",
+    "train_tokenizer",
+    "write_shards",
+]

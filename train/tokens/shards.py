@@ -1,0 +1,155 @@
+"""Tokens on disk: memory-mapped shards of uint16 or uint32, the documents' offsets, and a checksum of each file.
+
+Every document is preceded by the end-of-text token; documents follow one another in the order of the corpus.
+`index.json` is written last: where it stands, everything else is complete.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from train.records import BadInput, Document, digest_file, digest_json, read_json, write_atomically, write_json
+from train.tokens.tokenizer import split_text
+
+_SHARD_TOKENS = 2**26
+_PIECES_AT_ONCE = 64
+
+
+def token_dtype(vocab_size: int) -> str:
+    """The smallest of uint16 and uint32 that holds every token."""
+    if not 0 < vocab_size <= 2**32:
+        raise BadInput(f"a vocabulary of {vocab_size} tokens does not fit 32 bits")
+    return "<u2" if vocab_size <= 2**16 else "<u4"
+
+
+def encode_document(tokenizer: Tokenizer, text: str) -> Iterator[list[int]]:
+    """The tokens of one text, a few pieces at a time and on all processors."""
+    batch: list[str] = []
+    for piece in split_text(text):
+        batch.append(piece)
+        if len(batch) == _PIECES_AT_ONCE:
+            yield from (encoding.ids for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False))
+            batch = []
+    yield from (encoding.ids for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False))
+
+
+def write_shards(
+    documents: Iterable[Document],
+    tokenizer: Tokenizer,
+    end_of_text: str,
+    folder: Path,
+    split: str,
+    advance: Callable[[int], object],
+    shard_tokens: int = _SHARD_TOKENS,
+) -> dict[str, Any]:
+    """Encode `documents` into `folder`; returns the index, with tokens and bytes by language and source."""
+    dtype = token_dtype(tokenizer.get_vocab_size())
+    first = np.array([tokenizer.token_to_id(end_of_text)], dtype)
+    offsets, shards, counts = [0], [], Counts()
+    source = iter(documents)
+    document = next(source, None)
+    while document is not None:
+        name = f"{split}-{len(shards):05d}.bin"
+        start, checksum = offsets[-1], hashlib.sha256()
+        with write_atomically(folder / name, "wb") as file:
+            while document is not None and offsets[-1] - start < shard_tokens:
+                position = offsets[-1]
+                for ids in [first, *encode_document(tokenizer, document.text)]:
+                    data = np.asarray(ids, dtype).tobytes()
+                    checksum.update(data)
+                    file.write(data)
+                    position += len(ids)
+                counts.add(document, position - offsets[-1] - 1)
+                offsets.append(position)
+                advance(document.n_bytes)
+                document = next(source, None)
+        shards.append({"file": name, "tokens": offsets[-1] - start, "sha256": checksum.hexdigest()})
+    with write_atomically(folder / f"{split}-offsets.npy", "wb") as file:
+        np.save(file, np.array(offsets, "<i8"), allow_pickle=False)
+    index = {
+        "dtype": dtype,
+        "vocab_size": tokenizer.get_vocab_size(),
+        "tokens": offsets[-1],
+        "documents": len(offsets) - 1,
+        "shards": shards,
+        "offsets_sha256": digest_file(folder / f"{split}-offsets.npy"),
+        "bytes_per_token": counts.bytes_per_token(),
+    }
+    index["digest"] = digest_json([[shard["tokens"], shard["sha256"]] for shard in shards])
+    write_json(folder / f"{split}-index.json", index)
+    return index
+
+
+class Counts:
+    """Bytes and tokens, by language and by source."""
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, str], list[int]] = {}
+
+    def add(self, document: Document, tokens: int) -> None:
+        """Count one document of `tokens` tokens."""
+        for key in (("all", "all"), ("language", document.language), ("source", document.source)):
+            sums = self._sums.setdefault(key, [0, 0])
+            sums[0] += document.n_bytes
+            sums[1] += tokens
+
+    def bytes_per_token(self) -> dict[str, dict[str, float]]:
+        """{"language": {"en": 4.4}, ...}, rounded to a thousandth."""
+        table: dict[str, dict[str, float]] = {}
+        for (kind, value), (n_bytes, tokens) in sorted(self._sums.items()):
+            table.setdefault(kind, {})[value] = round(n_bytes / max(1, tokens), 3)
+        return table
+
+
+class TokenStore:
+    """The tokens of one split, memory-mapped: (n_tokens,) of uint16 or uint32, and (n_documents + 1,) int64 offsets.
+
+    Opening it checks every file against its checksum, so a shard that was cut short is found before it is trained on.
+    """
+
+    def __init__(self, folder: Path, split: str) -> None:
+        index = read_json(folder / f"{split}-index.json")
+        self.vocab_size: int = index["vocab_size"]
+        self.digest: str = index["digest"]
+        self._maps = []
+        for shard in index["shards"]:
+            path = folder / shard["file"]
+            if not path.is_file() or digest_file(path) != shard["sha256"]:
+                raise _damaged(path)
+            self._maps.append(np.memmap(path, index["dtype"], "r"))
+        path = folder / f"{split}-offsets.npy"
+        if not path.is_file() or digest_file(path) != index["offsets_sha256"]:
+            raise _damaged(path)
+        self.offsets: npt.NDArray[np.int64] = np.load(path, allow_pickle=False)
+        self._starts = np.cumsum([0, *(len(tokens) for tokens in self._maps)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def read(self, start: int, stop: int) -> npt.NDArray[np.int64]:
+        """Tokens start..stop-1, (stop - start,) int64, across shards where need be."""
+        first = int(np.searchsorted(self._starts, start, "right")) - 1
+        parts = []
+        for tokens, begin in zip(self._maps[first:], self._starts[first:], strict=False):
+            if begin >= stop:
+                break
+            parts.append(tokens[max(0, start - begin) : stop - begin])
+        return np.concatenate(parts).astype(np.int64)
+
+    def document_at(self, position: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Which document each position (any shape, int64) stands in."""
+        return (np.searchsorted(self.offsets, position, "right") - 1).astype(np.int32)
+
+    def documents(self) -> Iterator[npt.NDArray[np.int64]]:
+        """The documents' tokens one by one, each (n,) int64 and beginning with end-of-text."""
+        for start, stop in zip(self.offsets[:-1], self.offsets[1:], strict=True):
+            yield self.read(int(start), int(stop))
+
+
+def _damaged(path: Path) -> BadInput:
+    return BadInput(f"{path}: missing, cut short or changed; delete the folder {path.parent} and run again to remake it")

@@ -1,0 +1,214 @@
+"""Train a tokenizer on the training documents alone, so that the same documents give the same bytes every time.
+
+Byte-level BPE is trained by `tokenizers`. Its Unigram and WordPiece trainers gave another vocabulary at every run when
+tried (tokenizers 0.23, one thread), so for those two `sentencepiece` finds the pieces, on one thread, and the file they
+end in is still a `tokenizers` file.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+from train.records import BadInput, digest_json, read_json, write_atomically
+
+END_OF_TEXT = "<|endoftext|>"
+UNKNOWN = "[UNK]"
+_LONGEST_LINE = 2000  # characters; sentencepiece passes over lines of more than max_sentence_length bytes
+
+
+class TokenizerKind(Enum):
+    """The kinds of tokenizer."""
+
+    bpe = "bpe"
+    unigram = "unigram"
+    wordpiece = "wordpiece"
+
+
+@dataclass(kw_only=True)
+class TokenizerConfig:
+    """`end_of_text` opens every document; `special_tokens` are reserved beside it."""
+
+    kind: TokenizerKind
+    vocab_size: int
+    end_of_text: str = END_OF_TEXT
+    special_tokens: list[str] = field(default_factory=list)
+    lowercase: bool = False
+
+    def __post_init__(self) -> None:
+        least = 257 + len(self.special_tokens)
+        if self.kind is not TokenizerKind.wordpiece and not least <= self.vocab_size < 2**32:
+            raise BadInput(f"tokenizer.vocab_size={self.vocab_size}: needs at least {least} (256 bytes and the specials)")
+        if self.lowercase and self.kind is not TokenizerKind.wordpiece:
+            raise BadInput("tokenizer.lowercase belongs to wordpiece: the others give every byte back")
+
+
+def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
+    """A tokenizer of exactly `vocab_size` tokens. Raises BadInput if the texts hold too little for it."""
+    train = {
+        TokenizerKind.bpe: _train_bpe,
+        TokenizerKind.unigram: _train_unigram,
+        TokenizerKind.wordpiece: _train_wordpiece,
+    }[config.kind]
+    tokenizer = train(config, texts)
+    size = tokenizer.get_vocab_size()
+    if size != config.vocab_size:
+        raise BadInput(
+            f"the corpus is too small for tokenizer.vocab_size={config.vocab_size}: it gives {size} tokens. "
+            f"Set tokenizer.vocab_size={size}, or add documents"
+        )
+    first = tokenizer.token_to_id(config.end_of_text)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{config.end_of_text} $A", pair=None, special_tokens=[(config.end_of_text, first)]
+    )
+    return tokenizer
+
+
+def specials(config: TokenizerConfig) -> list[str]:
+    """The tokens that no text produces, in the order of their ids."""
+    return [config.end_of_text, *config.special_tokens]
+
+
+def _train_bpe(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
+    """Sennrich et al., "Neural Machine Translation of Rare Words with Subword Units", 2016; on bytes as in GPT-2."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=config.vocab_size,
+        special_tokens=specials(config),
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    pieces = (piece for text in texts for piece in split_text(text))
+    tokenizer.train_from_iterator(pieces, trainer)
+    return tokenizer
+
+
+def _train_unigram(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
+    """Kudo, "Subword Regularization", 2018. Bytes stand in for characters that are not in the vocabulary."""
+    names = specials(config)
+    lines = (line for text in texts for line in _lines(text.replace("\n", " ")))
+    found = _sentencepiece(lines, "unigram", config.vocab_size - len(names), byte_fallback=True)
+    pieces = [(name, 0.0) for name in names] + found
+    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=len(names), byte_fallback=True))
+    tokenizer.add_special_tokens(names)
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="never")])
+    return tokenizer
+
+
+def _train_wordpiece(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
+    """Schuster and Nakajima, 2012, as in BERT: the pieces are those of a BPE over words, matched longest first."""
+    normalizer = normalizers.BertNormalizer(lowercase=config.lowercase)
+    splitter = pre_tokenizers.BertPreTokenizer()
+
+    def words(text: str) -> str:
+        return " ".join(word for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)))
+
+    lines = (words(line) for text in texts for line in _lines(text))
+    found = [piece for piece, _ in _sentencepiece(lines, "bpe", config.vocab_size, byte_fallback=False)]
+    characters = sorted({char for piece in found for char in piece} - {"▁"})
+    merged = [piece[1:] if piece.startswith("▁") else f"##{piece}" for piece in found if len(piece.strip("▁")) > 1]
+    wanted = [*specials(config), UNKNOWN, *characters, *(f"##{char}" for char in characters), *merged]
+    vocabulary = list(dict.fromkeys(wanted))[: config.vocab_size]
+    tokenizer = Tokenizer(models.WordPiece({piece: i for i, piece in enumerate(vocabulary)}, unk_token=UNKNOWN))
+    tokenizer.add_special_tokens([*specials(config), UNKNOWN])
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, splitter
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
+
+
+def _sentencepiece(lines: Iterator[str], kind: str, size: int, *, byte_fallback: bool) -> list[tuple[str, float]]:
+    """The pieces and their scores, best first, as sentencepiece finds them on one thread. The first is the unknown."""
+    import io
+
+    import sentencepiece
+
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=lines,
+            model_writer=model,
+            model_type=kind,
+            vocab_size=size,
+            byte_fallback=byte_fallback,
+            num_threads=1,
+            hard_vocab_limit=kind == "unigram",
+            character_coverage=1.0 if kind == "bpe" else 0.9999,
+            normalization_rule_name="identity",
+            remove_extra_whitespaces=False,
+            add_dummy_prefix=kind == "bpe",
+            max_sentence_length=16 * _LONGEST_LINE,
+            bos_id=-1,
+            eos_id=-1,
+            pad_id=-1,
+            unk_piece=UNKNOWN,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1]
+        raise BadInput(f"the corpus is too small for tokenizer.vocab_size={size}: {reason}") from error
+    processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    return [(processor.id_to_piece(i), processor.get_score(i)) for i in range(processor.get_piece_size())]
+
+
+def _lines(text: str) -> Iterator[str]:
+    for line in text.splitlines():
+        for piece in split_text(line, _LONGEST_LINE):
+            if piece.strip():
+                yield piece
+
+
+def split_text(text: str, size: int = 65536) -> Iterator[str]:
+    """Pieces of about `size` characters that give, encoded one by one, the tokens of the whole text.
+
+    They part before a single space between two words, where every pre-tokenizer here parts too. A run of `16 * size`
+    characters without such a place is cut hard: no tokenizer should meet a word of 50 MB.
+    """
+    start = 0
+    boundary = re.compile(r"(?<=\S) (?=\S)")
+    while len(text) - start > size:
+        found = boundary.search(text, start + size, start + 16 * size)
+        end = found.start() if found else min(len(text), start + 16 * size)
+        yield text[start:end]
+        start = end
+    if start < len(text):
+        yield text[start:]
+
+
+def save_tokenizer(tokenizer: Tokenizer, config: TokenizerConfig, folder: Path, max_length: int) -> str:
+    """Write tokenizer.json and tokenizer_config.json as `transformers` reads them; returns the tokenizer's digest."""
+    with write_atomically(folder / "tokenizer.json") as file:
+        file.write(tokenizer.to_str(pretty=True))
+    about: dict[str, Any] = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": config.end_of_text,
+        "eos_token": config.end_of_text,
+        "model_max_length": max_length,
+        "clean_up_tokenization_spaces": False,
+    }
+    if config.kind is TokenizerKind.wordpiece:
+        about["unk_token"] = UNKNOWN
+    with write_atomically(folder / "tokenizer_config.json") as file:
+        file.write(json.dumps(about, indent=2, sort_keys=True) + "\n")
+    return digest_tokenizer(folder)
+
+
+def digest_tokenizer(folder: Path) -> str:
+    """The digest of the tokenizer in `folder`: of the content of tokenizer.json in canonical form."""
+    return digest_json(read_json(folder / "tokenizer.json"))
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer in `folder`; a file that is not one is the user's to mend."""
+    path = folder / "tokenizer.json"
+    try:
+        return Tokenizer.from_str(path.read_text("utf-8"))
+    except Exception as error:  # tokenizers raises bare Exception
+        raise BadInput(f"{path}: not a tokenizer that can be read ({str(error)[:200]})") from error
