@@ -1,0 +1,47 @@
+"""Initial weights as a table: for each kind of tensor, its standard deviation.
+
+| tensor                     | initial values                               |
+|----------------------------|----------------------------------------------|
+| norm weights               | 1                                            |
+| biases                     | 0                                            |
+| token embedding            | normal, `embedding`                          |
+| matrices into a block      | normal, `gain` / sqrt(columns)               |
+| matrices out of a block    | 0: every block begins as the identity        |
+| output head (untied)       | 0: the first loss is log(vocab_size)         |
+
+Values are drawn from a hash of (seed, name) and the element's number, so they do not depend on the order in which
+tensors are made. Box and Muller's transform turns two uniform numbers into a normal one.
+"""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from train.numerics import hash_integers, uniform_integers
+
+
+def initialise(model: nn.Module, *, seed: int, embedding: float, gain: float, zero: Iterable[str]) -> None:
+    """Fill all parameters of `model`; tensors whose name ends in one of `zero` begin at zero."""
+    endings = tuple(zero)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim < 2:
+                parameter.fill_(0.0 if name.endswith("bias") else 1.0)
+            elif name.endswith(endings):
+                parameter.zero_()
+            else:
+                std = embedding if "embedding" in name else gain / math.sqrt(parameter.shape[1])
+                parameter.copy_(normal_values(tuple(parameter.shape), seed, name) * std)
+
+
+def normal_values(shape: tuple[int, ...], seed: int, name: str) -> Tensor:
+    """Standard normal values of `shape`, float32, from a hash of the seed and the name."""
+    count = math.prod(shape)
+    key = hash_integers(*name.encode())
+    bits = uniform_integers(2 * count, seed, key)
+    uniform = ((bits >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    normal = np.sqrt(-2.0 * np.log(uniform[:count])) * np.cos(2.0 * np.pi * uniform[count:])
+    return torch.from_numpy(normal.astype(np.float32).reshape(shape))

@@ -1,0 +1,26 @@
+"""The run: the loop, checkpoints, signals, metrics and plots."""
+
+from train.run.checkpoint import list_checkpoints, read_tensors
+from train.run.lock import lock_folder
+from train.run.loop import Job, Precision, RunConfig, train
+from train.run.metrics import LoggerConfig, LoggerName, Metrics, progress, read_metrics, say
+from train.run.plots import plot_run
+from train.run.signals import Stopped
+
+__all__ = [
+    "Job",
+    "LoggerConfig",
+    "LoggerName",
+    "Metrics",
+    "Precision",
+    "RunConfig",
+    "Stopped",
+    "list_checkpoints",
+    "lock_folder",
+    "plot_run",
+    "progress",
+    "read_metrics",
+    "read_tensors",
+    "say",
+    "train",
+]

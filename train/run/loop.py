@@ -1,0 +1,243 @@
+"""The training loop, on one page: parallelism is applied from outside, order is a pure function, stops are flags.
+
+Lightning Fabric gives the device, the precision and the backward pass; everything else is written out below. What the
+loop needs of other rooms (evaluation, samples) is handed to it as functions.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+
+from train.batches import Sequences, load_batches
+from train.loss import linear_cross_entropy
+from train.model import Llama
+from train.numerics import Choices, digest_tensors, hash_integers
+from train.optim import OptimConfig, make_optimizers, schedule_factor, set_learning_rate
+from train.parallel import ParallelConfig, apply_plan, clip_gradients, eagerly, micro_steps
+from train.records import MACHINE, BadInput, Batch, Json, digest_json
+from train.run.chain import Chain
+from train.run.checkpoint import (
+    State,
+    forget_checkpoints,
+    load_newest,
+    optimizer_tensors,
+    save_checkpoint,
+    step_of,
+)
+from train.run.metrics import Metrics, progress, say
+from train.run.signals import StopFlag, Stopped
+
+
+class Precision:
+    """Names of precisions, ours and Fabric's, and the torch type of the products."""
+
+    FABRIC = {"float32": "32-true", "bfloat16": "bf16-mixed"}  # noqa: RUF012
+    DTYPE = {"float32": torch.float32, "bfloat16": torch.bfloat16}  # noqa: RUF012
+
+
+@dataclass(kw_only=True)
+class RunConfig:
+    """How a run goes. `precision`, `compile` and `threads` left at auto (0) are chosen by a look at the machine.
+
+    A checkpoint is made every `checkpoint_every` steps and replaced by the next; `publish` of them, evenly spaced, are
+    kept for the release, with the initial weights.
+    """
+
+    name: str = field(metadata=MACHINE)
+    folder: str = field(default="runs", metadata=MACHINE)
+    seed: int = 0
+    precision: str = field(default="auto", metadata=MACHINE)
+    compile: str = field(default="auto", metadata=MACHINE)
+    threads: int = field(default=0, metadata=MACHINE)
+    publish: int = 5
+    checkpoint_every: int = field(default=50, metadata=MACHINE)
+    evaluate_every: int = field(default=100, metadata=MACHINE)
+    log_every: int = field(default=5, metadata=MACHINE)
+    prompts: list[str] = field(default_factory=list, metadata=MACHINE)
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("precision", ("auto", *Precision.DTYPE)), ("compile", ("auto", "blocks", "none"))):
+            if getattr(self, name) not in allowed:
+                raise BadInput(f"run.{name}={getattr(self, name)}: one of {', '.join(allowed)}")
+        for name in ("publish", "checkpoint_every", "evaluate_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"run.{name}={getattr(self, name)}: must be at least 1")
+        if not self.name or any(char in self.name for char in "/\\\0") or self.name.startswith("."):
+            raise BadInput(f"run.name={self.name!r}: a plain folder name")
+
+
+@dataclass(kw_only=True, frozen=True)
+class Job:
+    """All that one training needs. `watch` is called every so many steps and returns metrics (it may print)."""
+
+    folder: Path
+    model: Llama
+    sequences: Sequences
+    run: RunConfig
+    optim: OptimConfig
+    parallel: ParallelConfig
+    choices: Choices
+    config_digest: str
+    open_metrics: Callable[[int], Metrics]
+    watch: Callable[[Llama, int], Mapping[str, Any]]
+
+
+def train(job: Job) -> Json:
+    """Train to the last step, from the newest checkpoint if there is one; returns what it cost."""
+    run, optim, model = job.run, job.optim, job.model
+    torch.set_num_threads(job.choices.threads)
+    fabric = Fabric(job.choices.device, devices=1, precision=Precision.FABRIC[job.choices.precision])  # type: ignore[arg-type]
+    optimizers = make_optimizers(optim, model, Precision.DTYPE[job.choices.precision])
+    model.initialise(run.seed)
+    chain = Chain(job.folder / "chain.jsonl")
+    state = _resume(job, optimizers)
+    done = state.step if state else 0
+    apply_plan(model.blocks, job.parallel, compiling=job.choices.compile)
+    wrapped = fabric.setup_module(model)
+    wrapped.mark_forward_method("hidden")
+    step_function = Step(job, wrapped, fabric, optimizers)
+    chain.rewind(done)
+    metrics = job.open_metrics(done)
+    tokens_per_step = optim.sequences_per_step * job.sequences.seq_len
+    clock = Clock(state.seconds if state else 0.0)
+
+    publish = published_steps(optim.steps, run.publish)
+
+    def save(step: int) -> None:
+        digest = digest_tensors(model.state_dict())
+        saved = State(
+            step=step,
+            tokens_seen=step * tokens_per_step,
+            config_digest=job.config_digest,
+            chain=chain.add(step, digest) if step in publish else chain.head,
+            weights_digest=digest,
+            optimizer_digest=digest_tensors(optimizer_tensors(model, optimizers)),
+            seconds=clock.total(),
+        )
+        newest = save_checkpoint(job.folder / "checkpoints", saved, model, optimizers)
+        forget_checkpoints(job.folder / "checkpoints", publish | {step_of(newest)})
+
+    if state is None:
+        save(0)
+    batches = load_batches(
+        job.sequences,
+        seed=run.seed,
+        sequences_per_step=optim.sequences_per_step,
+        first_step=done,
+        steps=optim.steps,
+    )
+    bar = progress("training", optim.steps * tokens_per_step, "tok", initial=done * tokens_per_step)
+    with StopFlag() as stop, bar:
+        for step, batch in enumerate(batches, start=done + 1):
+            loss, norm, rate = step_function(step, batch)
+            bar.update(tokens_per_step)
+            if step % run.log_every == 0 or step in (1, optim.steps):
+                speed = clock.speed(step * tokens_per_step)
+                bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+                metrics.log(step, loss=loss, gradient_norm=norm, learning_rate=rate, tokens_per_second=speed)
+            if step % run.checkpoint_every == 0 or step in publish or stop.received:
+                save(step)
+            if step % run.evaluate_every == 0 or step == optim.steps:
+                with clock.paused(), eagerly():
+                    metrics.log(step, **job.watch(model, step))
+            if stop.received and step < optim.steps:
+                metrics.close()
+                raise Stopped(stop.received, step)
+    metrics.close()
+    return {
+        "seconds": round(clock.total(), 1),
+        "tokens": optim.steps * tokens_per_step,
+        "weights_digest": digest_tensors(model.state_dict()),
+        "chain": chain.head,
+    }
+
+
+def published_steps(steps: int, count: int) -> set[int]:
+    """The steps whose checkpoints are published: 0 and `count` others evenly spaced, the last among them."""
+    return {0} | {max(1, round(number * steps / count)) for number in range(1, count + 1)}
+
+
+def _resume(job: Job, optimizers: Mapping[str, torch.optim.Optimizer]) -> State | None:
+    for found in load_newest(job.folder / "checkpoints", job.model, optimizers, job.config_digest):
+        if isinstance(found, State):
+            say(f"going on from step {found.step}")
+            return found
+        say(found)
+    return None
+
+
+class Step:
+    """One optimizer step: batch in, (loss, gradient norm, learning-rate factor) out."""
+
+    def __init__(
+        self, job: Job, wrapped: Any, fabric: Fabric, optimizers: Mapping[str, torch.optim.Optimizer]
+    ) -> None:
+        self._job, self._wrapped, self._fabric, self._optimizers = job, wrapped, fabric, optimizers
+        self._passes = micro_steps(job.optim.sequences_per_step, job.parallel.sequences_per_device)
+        self._precision = Precision.DTYPE[job.choices.precision]
+
+    def __call__(self, step: int, batch: Batch) -> tuple[float, float, float]:
+        """Raises BadInput with the step and its sequences if the loss is not finite; the weights are then untouched."""
+        job, model = self._job, self._job.model
+        total = torch.zeros((), device=self._fabric.device)
+        torch.manual_seed(hash_integers(job.run.seed, step))
+        for tokens, targets, documents in self._micro_batches(batch):
+            hidden = self._wrapped.hidden(tokens, documents)
+            loss = linear_cross_entropy(
+                hidden.flatten(0, 1), model.head.weight, targets.flatten(), self._precision
+            ) / batch.targets.size
+            self._fabric.backward(loss)
+            total += loss.detach()
+        if not math.isfinite(value := total.item()):
+            raise BadInput(
+                f"the loss is {value} at step {step} (sequences {batch.sequences.tolist()}); nothing was saved since "
+                f"the last checkpoint. Try a lower optim.lr or optim.adamw_lr, or run.precision=float32"
+            )
+        norm = clip_gradients(model.parameters(), job.optim.clip_norm)
+        factor = schedule_factor(job.optim, step - 1)
+        set_learning_rate(self._optimizers.values(), factor)
+        for optimizer in self._optimizers.values():
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        return value, norm.item(), factor
+
+    def _micro_batches(self, batch: Batch) -> Any:
+        fields = (batch.tokens, batch.targets, batch.documents)
+        parts = [torch.from_numpy(part.copy()).chunk(self._passes) for part in fields]
+        for micro_batch in zip(*parts, strict=True):
+            yield [self._fabric.to_device(part) for part in micro_batch]
+
+
+class Clock:
+    """Seconds of training, resumed runs added up, evaluation left out; and the speed since it was last asked."""
+
+    def __init__(self, before: float) -> None:
+        self._before, self._start = before, time.perf_counter()
+        self._mark: tuple[float, int] | None = None
+        self._pauses = 0.0
+
+    def total(self) -> float:
+        """Seconds of training so far."""
+        return self._before + time.perf_counter() - self._start - self._pauses
+
+    def speed(self, tokens: int) -> float | None:
+        """Tokens per second since the last call; None at the first."""
+        now, mark = self.total(), self._mark
+        self._mark = (now, tokens)
+        return None if mark is None else round((tokens - mark[1]) / max(1e-9, now - mark[0]), 1)
+
+    def paused(self) -> "Clock":
+        """A context whose time does not count."""
+        return self
+
+    def __enter__(self) -> None:
+        self._paused_at = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._pauses += time.perf_counter() - self._paused_at

@@ -1,0 +1,36 @@
+"""SIGTERM and Ctrl-C ask for a stop: the handler sets a flag, the loop saves at the end of its step and leaves."""
+
+import signal
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class Stopped(Exception):  # noqa: N818 - what happened, not an error
+    """The run was asked to stop, and has saved. `code` is what the process should exit with (128 + signal)."""
+
+    def __init__(self, number: int, step: int) -> None:
+        name = signal.Signals(number).name
+        super().__init__(f"stopped by {name} after step {step}, saved; the same command goes on from there")
+        self.code = 128 + number
+
+
+class StopFlag:
+    """While it is entered, the first SIGTERM or SIGINT is remembered in `received`; a second SIGINT interrupts."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopFlag":
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.received == signal.SIGINT == number:
+            raise KeyboardInterrupt
+        self.received = number

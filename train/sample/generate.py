@@ -1,0 +1,62 @@
+"""Text from a model, token by token, each drawn from the model's distribution narrowed to its likely part."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from train.model import Llama
+from train.records import BadInput
+from train.tokens import Tokenizer
+
+
+@dataclass(kw_only=True, frozen=True)
+class Sampling:
+    """`temperature` 0 takes the likeliest token; `top_k` 0 lets all tokens in."""
+
+    max_tokens: int = 100
+    temperature: float = 0.8
+    top_k: int = 50
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.max_tokens < 1 or self.temperature < 0 or self.top_k < 0:
+            raise BadInput("sampling: max_tokens must be at least 1, temperature and top_k at least 0")
+
+
+def generate(model: Llama, tokenizer: Tokenizer, prompt: str, end_of_text: str, sampling: Sampling) -> str:
+    """`prompt` and what the model makes of it, up to its end of text."""
+    first = tokenizer.token_to_id(end_of_text)
+    tokens = [first, *tokenizer.encode(prompt, add_special_tokens=False).ids]
+    new = list(_new_tokens(model, tokens, first, sampling))
+    return str(tokenizer.decode(tokens[1:] + new))
+
+
+def _new_tokens(model: Llama, tokens: list[int], stop: int, sampling: Sampling) -> Iterator[int]:
+    device = next(model.parameters()).device
+    random = torch.Generator().manual_seed(sampling.seed)
+    seen = list(tokens)
+    training = model.training
+    model.eval()
+    try:
+        for _ in range(sampling.max_tokens):
+            window = torch.tensor([seen[-model.config.seq_len :]], device=device)
+            with torch.no_grad():
+                logits = model.head(model.hidden(window)[:, -1])[0].float().cpu()
+            token = _draw(logits, sampling, random)
+            if token == stop:
+                return
+            seen.append(token)
+            yield token
+    finally:
+        model.train(training)
+
+
+def _draw(logits: Float[Tensor, " V"], sampling: Sampling, random: torch.Generator) -> int:
+    if sampling.temperature == 0:
+        return int(logits.argmax())
+    values, tokens = logits.topk(min(sampling.top_k, len(logits)) if sampling.top_k else len(logits))
+    chances = (values / sampling.temperature).softmax(-1)
+    return int(tokens[torch.multinomial(chances, 1, generator=random)])
