@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from train.documents.rules import Rule, RulesConfig, detect_language, find_personal_data, make_rules
+from train.documents.rules import ExcludeConfig, Rule, RulesConfig, detect_language, find_personal_data, make_rules
 from train.documents.sources import SourceConfig, fetch_source, read_source
 from train.documents.store import write_documents
 from train.records import (
@@ -28,11 +28,12 @@ SPLITS = ("train", "validation")
 
 @dataclass(kw_only=True)
 class DataConfig:
-    """The sources by name, the rules, and what the data card says of the whole."""
+    """The sources by name, the rules, whom or what to leave out, and what the data card says of the whole."""
 
     name: str
     sources: dict[str, SourceConfig]
     rules: RulesConfig
+    exclude: ExcludeConfig = field(default_factory=ExcludeConfig)
     description: str = ""
     warning: str = ""
     why: str = ""
@@ -55,7 +56,7 @@ def build_corpus(config: DataConfig, folder: Path, advance: Callable[[int], obje
     `advance` is told the bytes of each document as it is read, for a progress bar.
     """
     summary = Summary()
-    rules = make_rules(config.rules)
+    rules = make_rules(config.rules, config.exclude)
     with ExitStack() as stack:
         writers = {split: stack.enter_context(write_documents(folder, split)) for split in SPLITS}
         manifest = stack.enter_context(write_atomically(folder / "manifest.jsonl"))

@@ -31,7 +31,6 @@ class RulesConfig:
     """The limits of the rules. An empty list of languages lets all languages in."""
 
     licences: list[str]
-    exclude: ExcludeConfig = field(default_factory=ExcludeConfig)
     languages: list[str] = field(default_factory=list)
     min_bytes: int = 200
     max_bytes: int = 20_000_000
@@ -48,10 +47,10 @@ class Rule:
     check: Callable[[Document], Verdict]
 
 
-def make_rules(config: RulesConfig) -> list[Rule]:
+def make_rules(config: RulesConfig, exclude: ExcludeConfig) -> list[Rule]:
     """The rules in the order in which a document meets them: the cheap ones first, duplicates last."""
     return [
-        Rule("exclude", 1, lambda document: _excluded(document, config.exclude)),
+        Rule("exclude", 1, lambda document: _excluded(document, exclude)),
         Rule("licence", 1, lambda document: _licence(document, config.licences)),
         Rule("length", 1, lambda document: _length(document, config)),
         Rule("control_characters", 1, _control_characters),

@@ -92,7 +92,8 @@ def train(job: Job) -> Json:
     """Train to the last step, from the newest checkpoint if there is one; returns what it cost."""
     run, optim, model = job.run, job.optim, job.model
     torch.set_num_threads(job.choices.threads)
-    fabric = Fabric(job.choices.device, devices=1, precision=Precision.FABRIC[job.choices.precision])  # type: ignore[arg-type]
+    precision: Any = Precision.FABRIC[job.choices.precision]
+    fabric = Fabric(accelerator=job.choices.device, devices=1, precision=precision)
     optimizers = make_optimizers(optim, model, Precision.DTYPE[job.choices.precision])
     model.initialise(run.seed)
     chain = Chain(job.folder / "chain.jsonl")

@@ -1,5 +1,5 @@
 """Samples: text from a model."""
 
-from train.sample.generate import Sampling, generate
+from train.sample.generate import Sampling, generate, speak
 
-__all__ = ["Sampling", "generate"]
+__all__ = ["Sampling", "generate", "speak"]

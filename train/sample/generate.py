@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from train.hugging_face import from_hugging_face
 from train.model import Llama
-from train.records import BadInput
-from train.tokens import Tokenizer
+from train.records import BadInput, printable, read_json
+from train.tokens import Tokenizer, load_tokenizer
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -60,3 +62,14 @@ def _draw(logits: Float[Tensor, " V"], sampling: Sampling, random: torch.Generat
     values, tokens = logits.topk(min(sampling.top_k, len(logits)) if sampling.top_k else len(logits))
     chances = (values / sampling.temperature).softmax(-1)
     return int(tokens[torch.multinomial(chances, 1, generator=random)])
+
+
+def speak(folder: Path, prompt: str, sampling: Sampling) -> str:
+    """Text from the model in `folder`: a release, or any folder in Hugging Face's format of a family known here."""
+    if not folder.is_dir():
+        raise BadInput(f"{printable(str(folder))}: there is no such folder")
+    about = read_json(folder / "tokenizer_config.json")
+    end_of_text = about.get("bos_token") or about.get("eos_token")
+    if not isinstance(end_of_text, str):
+        raise BadInput(f"{folder}/tokenizer_config.json: names no bos_token to begin a text with")
+    return generate(from_hugging_face(folder), load_tokenizer(folder), prompt, end_of_text, sampling)

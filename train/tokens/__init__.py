@@ -2,7 +2,7 @@
 
 from tokenizers import Tokenizer
 
-from train.tokens.shards import TokenStore, token_dtype, write_shards
+from train.tokens.shards import TokenStore, encode_document, token_dtype, write_shards
 from train.tokens.tokenizer import (
     TokenizerConfig,
     TokenizerKind,
@@ -18,6 +18,7 @@ __all__ = [
     "TokenizerConfig",
     "TokenizerKind",
     "digest_tokenizer",
+    "encode_document",
     "load_tokenizer",
     "save_tokenizer",
     "token_dtype",

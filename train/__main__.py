@@ -1,0 +1,185 @@
+"""The front door: finds the verb, nothing else. Heavy imports wait until the verb is known."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+_CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+
+_RUN_HELP = """python -m train +experiment=NAME [group=choice] [group.key=value ...]
+
+Run the recipe: documents -> tokens -> training -> evaluation -> release. The release is left in runs/NAME/release/.
+The same command again goes on with what was interrupted.
+
+  --config      print the resolved config and stop
+  --json FILE   write the release's release.json to FILE as well
+  --help        this text
+
+Some keys: run.name=... optim.steps=... model.n_layers=... run.precision=auto|float32|bfloat16 run.compile=auto|blocks|none
+run.threads=N parallel.sequences_per_device=N logger=wandb data=files data.sources.files.path=FOLDER
+data.exclude.authors='[Andrew Jackson]'
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 yes, 1 no, 2 it could not be asked (said in one line); 128 + n when stopped by signal n."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGTERM, _terminate)
+    verbs: dict[str, Callable[[list[str]], int]] = {"fetch": _fetch, "generate": _generate, "evaluate": _evaluate}
+    try:
+        if not words:
+            print(_overview())
+            return 0
+        if words[0] in verbs:
+            return verbs[words[0]](words[1:])
+        return _run(words)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from what is done", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError, RuntimeError) as error:
+        line = _in_one_line(error)
+        if line is None:
+            raise
+        print(line, file=sys.stderr)
+        return 2
+
+
+def _in_one_line(error: Exception) -> str | None:
+    """What to tell the user, or None where the mistake is ours and a traceback is due."""
+    from train.records import BadInput, printable
+
+    if isinstance(error, BadInput):
+        return f"error: {printable(str(error))}"
+    if isinstance(error, OSError) and error.errno is not None or "No space left" in str(error):
+        return f"error: {printable(str(error))}; what was complete before is still there"
+    return None
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
+def _overview() -> str:
+    lines = ["Fusée: language models that are free in practice.", "", "Experiments (the line is the command):"]
+    for path in sorted((_CONFIGS if _CONFIGS.is_dir() else Path(__file__).parent / "configs").glob("experiment/*.yaml")):
+        lines.append("  " + path.read_text("utf-8").splitlines()[1].removeprefix("# "))
+    lines += [
+        "",
+        "Verbs (each has --help):",
+        "  python -m train +experiment=NAME ...       run the recipe, end with a release",
+        "  python -m train fetch +experiment=NAME     bring here what it needs from the network",
+        '  python -m train generate RELEASE "prompt"  text from a release',
+        "  python -m train evaluate RELEASE           measure a release again, and compare with what it states",
+    ]
+    return "\n".join(lines)
+
+
+def _run(words: list[str]) -> int:
+    if "--help" in words or "-h" in words:
+        print(_RUN_HELP)
+        return 0
+    json_file = _take(words, "--json")
+    show = "--config" in words
+    from train.config import compose, public, resolved, to_yaml
+
+    config = compose([word for word in words if word != "--config"])
+    if show:
+        print(to_yaml(public(resolved(config))))
+        return 0
+    from train.recipe import Stopped, run_recipe
+    from train.release import describe
+
+    try:
+        record = run_recipe(config)
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.code
+    folder = Path(config.run.folder) / config.run.name / "release"
+    _write_json(json_file, record)
+    print(describe(record, folder))
+    return 0
+
+
+def _take(words: list[str], option: str) -> str | None:
+    """Remove `option VALUE` or `option=VALUE` from the words; returns the value."""
+    from train.records import BadInput
+
+    for place, word in enumerate(words):
+        if word.startswith(f"{option}="):
+            return words.pop(place).partition("=")[2]
+        if word == option:
+            if place + 1 == len(words):
+                raise BadInput(f"{option} needs the name of a file")
+            words.pop(place)
+            return words.pop(place)
+    return None
+
+
+def _write_json(path: str | None, value: object) -> None:
+    if path is not None:
+        from train.records import write_json
+
+        write_json(Path(path), value)
+
+
+def _fetch(words: list[str]) -> int:
+    if "--help" in words or "-h" in words or not words:
+        print("python -m train fetch +experiment=NAME [...]\n\nBring here what the run needs from the network, into cache/.")
+        return 0 if words else 2
+    json_file = _take(words, "--json")
+    from train.config import compose
+    from train.recipe import fetch_for
+
+    fetched = [str(path) for path in fetch_for(compose(words))]
+    _write_json(json_file, fetched)
+    print("\n".join(fetched) or "nothing to fetch: the sources lie on this machine")
+    return 0
+
+
+def _parser(verb: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m train {verb}", description=description)
+    parser.add_argument("release", metavar="RELEASE", type=Path, help="the folder of a release")
+    parser.add_argument("--json", metavar="FILE", help="write the answer to FILE, for a program")
+    return parser
+
+
+def _generate(words: list[str]) -> int:
+    parser = _parser("generate", "Text from a release.")
+    parser.add_argument("prompt", help="how the text begins")
+    parser.add_argument("--max-tokens", type=int, default=100)
+    parser.add_argument("--temperature", type=float, default=0.8, help="0 takes the likeliest token each time")
+    parser.add_argument("--top-k", type=int, default=50, help="draw from the K likeliest tokens; 0 from all")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(words)
+    from train.sample import Sampling, speak
+
+    sampling = Sampling(
+        max_tokens=given.max_tokens, temperature=given.temperature, top_k=given.top_k, seed=given.seed
+    )
+    text = speak(given.release, given.prompt, sampling)
+    _write_json(given.json, {"prompt": given.prompt, "text": text, "seed": given.seed})
+    print("".join(char if char.isprintable() or char in "\n\t" else "�" for char in text))
+    return 0
+
+
+def _evaluate(words: list[str]) -> int:
+    parser = _parser("evaluate", "Measure a release's bits per byte again, and compare with what it states.")
+    given = parser.parse_args(words)
+    from train.evaluate import measure_again
+
+    answer = measure_again(given.release)
+    _write_json(given.json, answer)
+    print(json.dumps(answer, indent=2))
+    return 0 if answer["same"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

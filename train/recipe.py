@@ -1,0 +1,323 @@
+"""The stages in order: documents -> tokens -> training -> evaluation -> release.
+
+A stage writes its outputs whole and then a line in `done/`: the digest of what it was made from, and what came out.
+The same command again skips what is done and goes on with what was interrupted. A folder made from something else is
+never overwritten.
+"""
+
+import json
+import os
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from train.batches import Sequences
+from train.config import Config, config_digest, public, resolved, to_yaml
+from train.documents import SPLITS, Kind, build_corpus, fetch, read_documents
+from train.evaluate import EvaluateConfig, FiveGram, Text, evaluate_texts, five_gram_bits_per_byte, read_texts
+from train.model import Llama, build_model
+from train.numerics import Choices, digest_tensors, look_at_machine
+from train.records import BadInput, Json, digest_file, digest_json, read_json, write_atomically, write_json
+from train.release import Ingredients, publish
+from train.run import (
+    Job,
+    Metrics,
+    Stopped,
+    list_checkpoints,
+    lock_folder,
+    plot_run,
+    progress,
+    read_metrics,
+    read_tensors,
+    say,
+    train,
+)
+from train.sample import Sampling, generate
+from train.tokens import TokenStore, load_tokenizer, save_tokenizer, train_tokenizer, write_shards
+
+__all__ = ["Stopped", "fetch_for", "run_recipe"]
+
+
+def fetch_for(config: Config) -> list[Path]:
+    """Bring here what a run will need from the network."""
+    return fetch(config.data)
+
+
+def run_recipe(config: Config) -> dict[str, Any]:
+    """Run what is not yet done; returns the release's release.json."""
+    folder = Path(config.run.folder) / config.run.name
+    with lock_folder(folder):
+        run = Run(config, folder)
+        run.prepare()
+        summary = run.stage("documents", run.documents_inputs(), run.make_documents)
+        tokens = run.stage("tokens", {"documents": summary["documents_digest"]}, run.make_tokens)
+        trained = run.stage("training", {"tokens": tokens["train"]["digest"]}, run.make_weights)
+        results = run.stage("evaluation", {"weights": trained["weights_digest"]}, run.make_results)
+        inputs = {"results": digest_json(results), "tokens": tokens["validation"]["digest"]}
+        return run.stage("release", inputs, lambda: run.make_release(summary, tokens, trained, results))
+
+
+@dataclass
+class Run:
+    """One run folder, and the config that it belongs to."""
+
+    config: Config
+    folder: Path
+
+    def prepare(self) -> None:
+        """Make sure that the folder belongs to this config, tidy what a killed run left, and count the start."""
+        self.digest = config_digest(self.config)
+        values = public(resolved(self.config))
+        record = self.folder / "config.json"
+        if record.is_file():
+            _check_same(read_json(record), public(resolved(self.config, recipe_only=True)), self.folder)
+        for path in [*self.folder.glob(".*.tmp"), *self.folder.glob("*/.*.tmp")]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        write_json(record, public(resolved(self.config, recipe_only=True)))
+        with write_atomically(self.folder / "config.yaml") as file:
+            file.write(to_yaml(values))
+        self.machine = self._choose()
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(self.config.data.cache).resolve() / "compiled"))
+        self._count_start()
+
+    def _choose(self) -> Choices:
+        """What this run computes in: as before, unless the user now says otherwise."""
+        run, record = self.config.run, self.folder / "machine.json"
+        chosen = look_at_machine(run.precision, run.compile, run.threads)
+        if record.is_file():
+            before = Choices(**read_json(record))
+            asked = (run.precision != "auto", run.compile != "auto", run.threads != 0)
+            if not any(asked):
+                chosen = before
+        say(f"machine    {chosen.why}")
+        write_json(record, chosen.record())
+        return chosen
+
+    def _count_start(self) -> None:
+        record = self.folder / "attempts.json"
+        attempts = read_json(record) if record.is_file() else {"starts": 0, "seconds": {}}
+        if not (self.folder / "done" / "release.json").is_file():
+            write_json(record, attempts | {"starts": attempts["starts"] + 1})
+
+    def stage(self, name: str, inputs: Json, make: Callable[[], Json]) -> dict[str, Any]:
+        """The outputs of a stage: those recorded, or made now and then recorded."""
+        record = self.folder / "done" / f"{name}.json"
+        key = digest_json({"config": self.digest, **inputs})
+        if record.is_file():
+            done = read_json(record)
+            if done["inputs"] == key:
+                say(f"{name:<10} done")
+                return dict(done["outputs"])
+            raise BadInput(
+                f"{self.folder}: its {name} were made from other inputs; choose another run.name, or delete the folder"
+            )
+        start = time.perf_counter()
+        outputs = dict(make())
+        seconds = time.perf_counter() - start
+        self._add_seconds(name, seconds)
+        write_json(record, {"inputs": key, "outputs": outputs})
+        say(f"{name:<10} {seconds:.0f} s")
+        return outputs
+
+    def _add_seconds(self, name: str, seconds: float) -> None:
+        record = self.folder / "attempts.json"
+        attempts = read_json(record)
+        write_json(record, attempts | {"seconds": attempts["seconds"] | {name: round(seconds, 1)}})
+
+    def documents_inputs(self) -> dict[str, Any]:
+        """The files of a folder are part of what the corpus is made from; a package or a revision is pinned."""
+        return {
+            name: {path.name: digest_file(path) for path in sorted(Path(source.path).rglob("*")) if path.is_file()}
+            for name, source in self.config.data.sources.items()
+            if source.kind is Kind.files and Path(source.path).is_dir()
+        }
+
+    def make_documents(self) -> Json:
+        """documents/: the corpus and what was left out."""
+        with progress("documents", 0, "B") as bar:
+            summary = build_corpus(self.config.data, self.folder / "documents", bar.update)
+        left_out = ", ".join(f"{rule} {count}" for rule, count in summary["excluded"].items()) or "none"
+        say(f"documents  {summary['kept']} kept of {summary['seen']}; left out: {left_out}")
+        return summary
+
+    def make_tokens(self) -> Json:
+        """tokens/: the tokenizer and both splits encoded."""
+        documents, folder = self.folder / "documents", self.folder / "tokens"
+        with progress("tokenizer", 0, "B") as bar:
+            texts = (bar.update(d.n_bytes) or d.text for d in read_documents(documents, "train"))
+            tokenizer = train_tokenizer(self.config.tokenizer, texts)
+        result: dict[str, Any] = {
+            "tokenizer": save_tokenizer(tokenizer, self.config.tokenizer, folder, self.config.model.seq_len)
+        }
+        end = self.config.tokenizer.end_of_text
+        for split in SPLITS:
+            with progress("tokens", 0, "B") as bar:
+                result[split] = write_shards(
+                    read_documents(documents, split), tokenizer, end, folder, split, bar.update
+                )
+        say(f"tokens     {result['train']['tokens']:,} to train on, {result['validation']['tokens']:,} held out")
+        return result
+
+    def make_weights(self) -> Json:
+        """checkpoints/: the model, trained to its last step."""
+        config = self.config
+        texts = self.texts()
+        few = _few(texts, config.evaluate.tokens_while_training)
+        tokenizer = load_tokenizer(self.folder / "tokens")
+
+        def watch(model: Llama, step: int) -> Mapping[str, Any]:
+            lines = [self._speak(model, tokenizer, prompt, 40) for prompt in config.run.prompts]
+            for line in lines:
+                say(f"step {step:>5}  {' '.join(line.split())[:100]}")
+            return {"bits_per_byte": evaluate_texts(model, few, config.evaluate)["total"], "samples": lines}
+
+        plain = resolved(config)
+        job = Job(
+            folder=self.folder,
+            model=build_model(config.model),
+            sequences=Sequences(TokenStore(self.folder / "tokens", "train"), config.model.seq_len),
+            run=config.run,
+            optim=config.optim,
+            parallel=config.parallel,
+            choices=self.machine,
+            config_digest=self.digest,
+            open_metrics=lambda step: Metrics(self.folder, step, config.logger, config.run.name, plain),
+            watch=watch,
+        )
+        return train(job)
+
+    def _speak(self, model: Llama, tokenizer: Any, prompt: str, length: int) -> str:
+        sampling = Sampling(max_tokens=length, seed=self.config.run.seed)
+        return generate(model, tokenizer, prompt, self.config.tokenizer.end_of_text, sampling)
+
+    def texts(self) -> list[Text]:
+        """The held-out documents and their tokens."""
+        store = TokenStore(self.folder / "tokens", "validation")
+        return read_texts(store, read_documents(self.folder / "documents", "validation"))
+
+    def model(self) -> Llama:
+        """The model of the last checkpoint."""
+        torch.set_num_threads(self.machine.threads)
+        model = build_model(self.config.model)
+        newest = list_checkpoints(self.folder / "checkpoints")[-1]
+        model.load_state_dict(read_tensors(newest / "model.safetensors"))
+        return model
+
+    def make_results(self) -> Json:
+        """Bits per byte, beside the 5-gram's."""
+        texts = self.texts()
+        with progress("evaluation", sum(len(text.tokens) - 1 for text in texts), "tok") as bar:
+            bits = evaluate_texts(self.model(), texts, self.config.evaluate, bar.update)
+        train_tokens = TokenStore(self.folder / "tokens", "train")
+        yardstick = FiveGram(train_tokens.documents(), train_tokens.vocab_size)
+        bits["five_gram"] = five_gram_bits_per_byte(yardstick, ((text.tokens, text.n_bytes) for text in texts))
+        return {
+            "bits_per_byte": bits,
+            "again": "python -m train evaluate RELEASE",
+            "documents": "data/documents-validation.parquet",
+            "yardstick": "interpolated Kneser-Ney 5-gram, one discount per order, over the training tokens",
+        }
+
+    def make_release(self, summary: Json, tokens: Json, trained: Json, results: Json) -> Json:
+        """release/: everything together."""
+        model = self.model()
+        assert digest_tensors(model.state_dict()) == trained["weights_digest"]
+        tokenizer = load_tokenizer(self.folder / "tokens")
+        prompt = (self.config.run.prompts or [""])[0]
+        sample = self._speak(model, tokenizer, prompt, 80)
+        self._write_samples()
+        bits = results["bits_per_byte"]
+        tokens_per_step = self.config.optim.sequences_per_step * self.config.model.seq_len
+        title = f"{self.config.run.name}: {bits['total']:.3f} bits per byte, 5-gram {bits['five_gram']:.3f}"
+        plot_run(self.folder / "metrics.jsonl", self.folder, title, tokens_per_step, bits["five_gram"])
+        values = public(resolved(self.config))
+        parts = Ingredients(
+            name=self.config.run.name,
+            run_folder=self.folder,
+            model=model,
+            config=self.config.release,
+            recipe=values,
+            recipe_yaml=to_yaml(values),
+            config_digest=self.digest,
+            summary=summary,
+            tokens=tokens,
+            results=results,
+            cost=self._cost(model, trained, tokens),
+            choices=_choices(values),
+            machine_choices=self.machine.record(),
+            chain=trained["chain"],
+            sample=sample,
+            end_of_text_id=tokenizer.token_to_id(self.config.tokenizer.end_of_text),
+        )
+        with progress("release", 0, "part") as bar:
+            record = publish(parts, self.folder / "release", lambda _: bar.update(1))
+        return record | {"sample": sample}
+
+    def _write_samples(self) -> None:
+        rows = [row for row in read_metrics(self.folder / "metrics.jsonl") if "samples" in row]
+        with write_atomically(self.folder / "samples.md") as file:
+            file.write("# Samples as training went on\n")
+            for row in rows:
+                file.write(f"\n## Step {row['step']}\n")
+                for sample in row["samples"]:
+                    file.write("\n" + "\n".join(f"    {line}" for line in sample.splitlines()) + "\n")
+
+    def _cost(self, model: Llama, trained: Json, tokens: Json) -> Json:
+        attempts = read_json(self.folder / "attempts.json")
+        seen = trained["tokens"]
+        # macOS counts bytes where Linux counts kilobytes
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        outcome = {
+            "seconds": round(sum(attempts["seconds"].values()), 1),
+            "seconds_by_stage": attempts["seconds"],
+            "training_seconds": trained["seconds"],
+            "tokens": seen,
+            "epochs": round(seen / tokens["train"]["tokens"], 2),
+            "flops": float(seen * model.flops_per_token()),
+            "peak_memory_gb": round(peak / 1e9, 2),
+            "energy": "not measured",
+        }
+        return {"forecast": "none was made", "outcome": outcome, "attempts": attempts["starts"]}
+
+
+def _check_same(before: Json, now: Json, folder: Path) -> None:
+    """Raises BadInput naming the keys in which two configs differ."""
+    names = sorted(key for key in _differences(json.loads(json.dumps(before)), json.loads(json.dumps(now)), ""))
+    if names:
+        raise BadInput(
+            f"{folder}: made by another config (it differs in {', '.join(names[:5])}); nothing was changed. "
+            "Choose another run.name, or delete the folder"
+        )
+
+
+def _differences(a: Any, b: Any, key: str) -> list[str]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        names = sorted(set(a) | set(b))
+        return [found for name in names for found in _differences(a.get(name), b.get(name), f"{key}.{name}".strip("."))]
+    return [] if a == b else [key]
+
+
+def _few(texts: list[Text], tokens: int) -> list[Text]:
+    """The shortest of the held-out documents, up to so many tokens and at least one."""
+    by_length = sorted(texts, key=lambda text: len(text.tokens))
+    total = np.cumsum([len(text.tokens) for text in by_length])
+    return by_length[: max(1, int((total <= tokens).sum()))]
+
+
+def _choices(values: Json) -> list[dict[str, Any]]:
+    """The choices that carry their reason; `default` is the recipe's own where nothing was chosen."""
+    return [
+        {"key": room, "value": values[room]["name"], "default": values[room]["name"], "why": values[room]["why"]}
+        for room in ("data", "model", "optim")
+        if values[room].get("why")
+    ]
+
+

@@ -1,0 +1,171 @@
+"""Put a release together: everything is written beside it under another name, sealed, and appears as a whole."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+from safetensors.torch import save_file
+
+from train import __version__
+from train.documents import SPLITS, documents_file
+from train.hugging_face import to_hugging_face
+from train.model import Llama
+from train.numerics import describe_machine, digest_tensors
+from train.records import Json, write_atomically, write_json
+from train.release.cards import attribution, data_card, model_card
+from train.release.configs import ReleaseConfig
+from train.release.manifest import list_files, seal
+from train.release.source import source_root, write_source
+from train.run import list_checkpoints, read_tensors
+
+SCHEMA = Path(__file__).with_name("schema.json")
+
+
+@dataclass(kw_only=True, frozen=True)
+class Ingredients:
+    """What a release is made of. `recipe` is the resolved config, `recipe_yaml` the same as text."""
+
+    name: str
+    run_folder: Path
+    model: Llama
+    config: ReleaseConfig
+    recipe: dict[str, Any]
+    recipe_yaml: str
+    config_digest: str
+    summary: Json
+    tokens: Json
+    results: Json
+    cost: Json
+    choices: list[dict[str, Any]]
+    machine_choices: Json
+    chain: str
+    sample: str
+    end_of_text_id: int
+
+
+def publish(parts: Ingredients, folder: Path, note: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
+    """Write the release to `folder`; returns its release.json. A release that stood there is replaced."""
+    draft = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        note("weights")
+        to_hugging_face(parts.model, draft, token=parts.end_of_text_id)
+        _copy(parts.run_folder / "tokens", draft, ["tokenizer.json", "tokenizer_config.json"])
+        note("data")
+        _copy_data(parts, draft / "data")
+        note("training")
+        _copy_training(parts, draft / "training")
+        note("recipe")
+        code = _write_recipe(parts, draft / "recipe")
+        write_json(draft / "evaluation" / "results.json", parts.results)
+        record = _record(parts, code)
+        note("cards")
+        _write_cards(parts, record, draft)
+        jsonschema.validate(record | {"digest": "0" * 64}, json.loads(SCHEMA.read_text("utf-8")))
+        sealed = seal(draft, record)
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+        return sealed
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+
+
+def _copy(source: Path, target: Path, names: list[str]) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        shutil.copyfile(source / name, target / name)
+
+
+def _copy_data(parts: Ingredients, target: Path) -> None:
+    source = parts.run_folder / "documents"
+    names = [documents_file(source, split).name for split in SPLITS]
+    _copy(source, target, [*names, "manifest.jsonl", "excluded.jsonl", "summary.json"])
+
+
+def _copy_training(parts: Ingredients, target: Path) -> None:
+    """Metrics, plots, samples, the chain, and the checkpoints without what later steps made of them."""
+    _copy(parts.run_folder, target, ["metrics.jsonl", "chain.jsonl"])
+    extra = [name for name in ("loss.png", "speed.png", "samples.md") if (parts.run_folder / name).is_file()]
+    _copy(parts.run_folder, target, extra)
+    for checkpoint in list_checkpoints(parts.run_folder / "checkpoints"):
+        there = target / "checkpoints" / checkpoint.name
+        there.mkdir(parents=True)
+        for name in ("model.safetensors", "optimizer.safetensors"):
+            tensors = read_tensors(checkpoint / name)
+            save_file(tensors, there / name, metadata={"format": "pt"})
+        shutil.copyfile(checkpoint / "state.json", there / "state.json")
+
+
+def _write_recipe(parts: Ingredients, target: Path) -> dict[str, Any]:
+    with write_atomically(target / "config.yaml") as file:
+        file.write(parts.recipe_yaml)
+    constraints = source_root()[0] / "constraints.txt"
+    if constraints.is_file():
+        shutil.copyfile(constraints, target / "constraints.txt")
+    return write_source(target / "source.tar")
+
+
+def _record(parts: Ingredients, code: dict[str, Any]) -> dict[str, Any]:
+    """release.json: the one source, of which every card is an export."""
+    summary, weights = parts.summary, parts.model.state_dict()
+    return {
+        "format": "fusee-release-1",
+        "name": parts.name,
+        "version": parts.config.version,
+        "made_by": f"fusee {__version__}",
+        "publisher": parts.config.publisher,
+        "contact": parts.config.contact,
+        "lineage": [],
+        "ingredients": {
+            "documents": {
+                "digest": summary["documents_digest"], "count": summary["kept"], "bytes": summary["kept_bytes"],
+            },
+            "excluded": {"digest": summary["excluded_digest"], "count": sum(summary["excluded"].values())},
+            "tokenizer": {
+                "digest": parts.tokens["tokenizer"],
+                "vocab_size": parts.recipe["tokenizer"]["vocab_size"],
+                "bytes_per_token": parts.tokens["train"]["bytes_per_token"],
+            },
+            "tokens": {split: {key: parts.tokens[split][key] for key in ("digest", "tokens")} for split in SPLITS},
+            "config": {"digest": parts.config_digest},
+            "code": code,
+        },
+        "weights": {
+            "digest": digest_tensors(weights),
+            "parameters": sum(p.numel() for p in parts.model.parameters()),
+            "family": parts.recipe["model"]["name"],
+            "licence": parts.config.weights_licence,
+            "chain": parts.chain,
+        },
+        "choices": parts.choices,
+        "cost": dict(parts.cost),
+        "results": {"bits_per_byte": dict(parts.results["bits_per_byte"])},
+        "numerics": {"name": parts.recipe["numerics"]["name"], **parts.machine_choices},
+        "environment": describe_machine(),
+        "withdrawals": [],
+    }  # fmt: skip
+
+
+def _write_cards(parts: Ingredients, record: dict[str, Any], draft: Path) -> None:
+    licence = source_root()[0] / "LICENSE"
+    shutil.copyfile(licence, draft / "LICENSE")
+    cards = {
+        "README.md": model_card(record, parts.recipe, parts.summary, parts.sample, parts.config),
+        "ATTRIBUTION.md": attribution(parts.run_folder / "documents" / "manifest.jsonl"),
+        "data/README.md": data_card(record, parts.recipe, parts.summary, parts.config),
+    }
+    for name, text in cards.items():
+        assert "[More Information Needed]" not in text
+        with write_atomically(draft / name) as file:
+            file.write(text)
+
+
+def release_bytes(folder: Path) -> int:
+    """How large a release is on disk."""
+    return sum((folder / name).stat().st_size for name in list_files(folder))

@@ -1,0 +1,237 @@
+"""The model card, the data card and the attribution: written from release.json and the config, every field filled."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from train.records import Json, printable
+from train.release.configs import ReleaseConfig
+
+_HUB_LICENCES = {"Apache-2.0": "apache-2.0", "CC-PDDC": "pddl", "CC0-1.0": "cc0-1.0", "CC-BY-4.0": "cc-by-4.0"}
+
+
+def text(value: Any) -> str:
+    """A value from outside as plain text on one line: no control characters, no markup."""
+    plain = printable(str(value))
+    return "".join(f"\\{char}" if char in "\\`*_[]<>|#" else char for char in plain)
+
+
+def table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _front_matter(values: Mapping[str, Any]) -> str:
+    """YAML whose values are JSON, which YAML reads as it is."""
+    lines = "\n".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
+    return f"---\n{lines}\n---\n"
+
+
+def model_card(record: Json, recipe: Json, summary: Json, sample: str, config: ReleaseConfig) -> str:
+    """README.md of a release, with the Hub's front matter."""
+    bits = record["results"]["bits_per_byte"]
+    model, cost, data = recipe["model"], record["cost"]["outcome"], recipe["data"]
+    front = _front_matter(
+        {
+            "license": _HUB_LICENCES.get(config.weights_licence, "other"),
+            "language": sorted(summary["by"]["language"]),
+            "library_name": "transformers",
+            "pipeline_tag": "text-generation",
+            "tags": ["fusee", "libre", record["weights"]["family"]],
+        }
+    )
+    shape = table(
+        ("", ""),
+        [(key, model[key]) for key in ("n_layers", "d_model", "n_heads", "n_kv_heads", "d_ff", "seq_len")]
+        + [("vocabulary", model["vocab_size"]), ("parameters", f"{record['weights']['parameters']:,}")],
+    )
+    gain = 100 * (1 - bits["total"] / bits["five_gram"])
+    authors = table(("author", "bits per byte"), [(text(a), f"{b:.3f}") for a, b in bits["by_author"].items()])
+    choices = table(
+        ("choice", "value", "reason"), [(text(c["key"]), text(c["value"]), text(c["why"])) for c in record["choices"]]
+    )
+    return f"""{front}
+# {text(record["name"])}, version {text(record["version"])}
+
+A language model of the {record["weights"]["family"]} family with {record["weights"]["parameters"]:,} parameters,
+trained from nothing on {summary["kept"]} documents ({summary["kept_bytes"]:,} bytes) that are all in this folder.
+Data, recipe and weights are published together: `release.json` holds the digests that tie them.
+
+Published by {text(config.publisher)}. Contact: {text(config.contact)}.
+
+## What it is for
+
+{config.purpose}
+
+## What it is not for
+
+{config.not_for}
+
+## What to beware of
+
+{data["warning"] or "Nobody has yet looked at these texts for what they would teach a model to say."}
+
+The model repeats names and passages of its training text. It has had no instruction, no filter and no preference
+training; what it says is neither true nor anybody's opinion.
+
+## Use it
+
+```python
+from transformers import pipeline
+speak = pipeline("text-generation", model="path/to/this/folder")
+print(speak("{text(sample[:40].split(chr(10))[0])}", max_new_tokens=40)[0]["generated_text"])
+```
+
+or `python -m train generate path/to/this/folder "..."`. A sample, as it came:
+
+> {text(sample)}
+
+## How good it is
+
+{bits["total"]:.4f} bits per byte on {len(bits["by_document"])} held-out documents ({bits["bytes"]:,} bytes), which were
+chosen by their digest before anything else was done. An interpolated Kneser-Ney 5-gram over the same tokens and split
+needs {bits["five_gram"]:.4f}: the model is {abs(gain):.1f} % {"better" if gain > 0 else "worse"}.
+Measured in float32 with windows of {bits["measure"]["seq_len"]} tokens, {bits["measure"]["stride"]} apart.
+
+{authors}
+
+## How it was made
+
+{shape}
+
+{cost["tokens"]:,} tokens ({cost["epochs"]} epochs) in {cost["training_seconds"]} s of training, {cost["flops"]:.3g}
+floating-point operations, peak memory {cost["peak_memory_gb"]} GB, on: {text(record["environment"]["processor"])},
+{record["environment"]["cores"]} cores. From documents to release: {cost["seconds"]} s, {record["cost"]["attempts"]}
+start(s). Energy: {cost["energy"]}. Forecast before the run: {record["cost"]["forecast"]}.
+
+Arithmetic: {text(record["numerics"]["name"])} ({text(record["numerics"]["precision"])}; {text(record["numerics"]["why"])}).
+
+{choices}
+
+Everything else stands in `recipe/config.yaml`, where no default is implicit; the code is `recipe/source.tar`.
+
+## Licence
+
+Weights and code: {text(config.weights_licence)}. Documents: see `data/README.md` and `ATTRIBUTION.md`.
+"""
+
+
+def data_card(record: Json, recipe: Json, summary: Json, config: ReleaseConfig) -> str:
+    """data/README.md: what went in, from whom, what was left out and why."""
+    data = recipe["data"]
+
+    def counted(kind: str) -> str:
+        rows = [(text(value), c["documents"], f"{c['bytes']:,}") for value, c in summary["by"][kind].items()]
+        return table((kind, "documents", "bytes"), rows)
+
+    sources = table(
+        ("source", "licence", "basis", "sha256"),
+        [
+            (text(f"{s['kind']}:{s['package'] or s['path']} {s['version'] or s['revision']}"), text(s["licence"]),
+             text(s["licence_basis"]), s["sha256"] or "see manifest.jsonl")
+            for s in data["sources"].values()
+        ],
+    )  # fmt: skip
+    rules = data["rules"]
+    left_out = table(("rule", "documents left out"), sorted(summary["excluded"].items())) if summary["excluded"] else ""
+    tokens = record["ingredients"]["tokenizer"]["bytes_per_token"]
+    density = [(kind, text(value), number) for kind, row in tokens.items() for value, number in row.items()]
+    personal = ", ".join(f"{kind} {count}" for kind, count in summary["personal_data"].items()) or "none found"
+    front = _front_matter({"language": sorted(summary["by"]["language"]), "license": _one_licence(summary)})
+    return f"""{front}
+# Data: {text(data["name"])}
+
+{data["description"]}
+
+{summary["seen"]} documents were read, {summary["kept"]} kept ({summary["kept_bytes"]:,} bytes),
+{sum(summary["excluded"].values())} left out. Each is listed: `manifest.jsonl` (with author, date, licence, origin and
+digest), `excluded.jsonl` (with the rule and the reason). The texts are in `documents-train.parquet` and
+`documents-validation.parquet`.
+
+## Where they come from
+
+{sources}
+
+## What to beware of
+
+{data["warning"] or "Nobody has yet looked at these texts for what they would teach a model to say."}
+
+## Who wrote them
+
+{counted("author")}
+
+## When, in what language, under which licence
+
+{counted("decade")}
+
+{counted("language")}
+
+{counted("licence")}
+
+## How they were split
+
+A document is for validation if the first 8 hexadecimal digits of its sha256, as a number, are divisible by 14; this is
+decided before any rule, and adding a document moves no other.
+
+{counted("split")}
+
+## What was left out
+
+The rules, in order: select, encoding (the source); exclude, licence (allowed: {", ".join(rules["licences"])}), length
+({rules["min_bytes"]:,} to {rules["max_bytes"]:,} bytes), control characters, language
+({", ".join(rules["languages"]) or "all"}), personal data (more than {rules["max_personal_data"]} items), duplicate,
+near-duplicate (similarity of at least {rules["near_duplicate_similarity"]}).
+
+{left_out or "Nothing."}
+
+Items that look like personal data in what was kept: {personal}. The patterns find e-mail addresses, telephone numbers,
+bank accounts, payment cards and keys; names of persons they do not find, and these texts are full of them.
+
+## Bytes per token
+
+{table(("by", "", "bytes per token"), density)}
+
+## To object
+
+An author, or somebody who is spoken of, writes to: {text(config.contact)}. The document is then left out by its id
+(`data.exclude.ids`), and the model made again without it.
+"""
+
+
+def _one_licence(summary: Json) -> str:
+    licences = list(summary["by"]["licence"])
+    return _HUB_LICENCES.get(licences[0], "other") if len(licences) == 1 else "other"
+
+
+def attribution(manifest: Path) -> str:
+    """ATTRIBUTION.md: the author, title, licence and origin of every document."""
+    with manifest.open(encoding="utf-8") as lines:
+        documents = [json.loads(line) for line in lines]
+    rows = [
+        (text("; ".join(d["authors"]) or "unknown"), text(d["title"] or d["id"]), text(d["date"]), text(d["licence"]),
+         text(d["url"] or d["source"]))
+        for d in documents
+    ]  # fmt: skip
+    head = "# Attribution\n\nWho wrote the texts that this model learned from. None of them was asked, and none endorses it.\n\n"
+    return head + table(("author", "title", "date", "licence", "origin"), rows) + "\n"
+
+
+def describe(record: Json, folder: Path) -> str:
+    """What a run says last: where the release is, how good it is, what it cost, a sample, and what to try next."""
+    bits, cost = record["results"]["bits_per_byte"], record["cost"]["outcome"]
+    gain = 100 * (1 - bits["total"] / bits["five_gram"])
+    minutes = cost["seconds"] / 60
+    sample = " ".join(printable(record["sample"]).split())
+    return f"""
+release    {folder}
+digest     {record["digest"]}
+quality    {bits["total"]:.4f} bits per byte on held-out documents; the 5-gram needs {bits["five_gram"]:.4f} ({gain:+.1f} %)
+cost       {minutes:.1f} minutes ({cost["training_seconds"]:.0f} s of training), {cost["tokens"]:,} tokens, {cost["flops"]:.2g} FLOP, {cost["peak_memory_gb"]} GB of memory
+sample     {sample}
+
+Try next:
+  python -m train generate {folder} "Fellow citizens"
+  python -m train evaluate {folder}
+  less {folder}/README.md"""

@@ -1,0 +1,50 @@
+"""What is in a release, file by file, and the one digest that stands for all of it."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from train.records import BadInput, digest_file, digest_json, read_json, write_atomically, write_json
+
+SUMS = "attest/SHA256SUMS"
+RECORD = "release.json"
+
+
+def list_files(folder: Path) -> list[str]:
+    """All files below `folder`, relative and sorted."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def root_digest(folder: Path, record: dict[str, Any]) -> str:
+    """The release's digest: over the sorted lines "sha256  path" of its files, release.json in canonical form.
+
+    What lies under attest/ speaks about the release and is not part of it; release.json counts without this digest.
+    """
+    sums = {
+        name: digest_file(folder / name)
+        for name in list_files(folder)
+        if name != RECORD and not name.startswith("attest/")
+    }
+    sums[RECORD] = digest_json({key: value for key, value in record.items() if key != "digest"})
+    lines = "".join(f"{value}  {name}\n" for name, value in sorted(sums.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def seal(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
+    """Write release.json with its digest, and SHA256SUMS over everything."""
+    sealed = record | {"digest": root_digest(folder, record)}
+    write_json(folder / RECORD, sealed)
+    names = [name for name in list_files(folder) if name != SUMS]
+    with write_atomically(folder / SUMS) as file:
+        file.writelines(f"{digest_file(folder / name)}  {name}\n" for name in names)
+    return sealed
+
+
+def read_release(folder: Path) -> dict[str, Any]:
+    """The release.json of a release. Raises BadInput if `folder` is not one."""
+    if not (folder / RECORD).is_file():
+        raise BadInput(f"{folder}: not a release (there is no {RECORD} in it)")
+    record = read_json(folder / RECORD)
+    if not isinstance(record, dict) or record.get("format") != "fusee-release-1":
+        raise BadInput(f"{folder}/{RECORD}: not a release of a format that is known here")
+    return record

@@ -1,0 +1,53 @@
+"""The source of the program that made a release, as one uncompressed archive whose bytes depend on the source alone."""
+
+import io
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from train.records import digest_file, digest_json, write_atomically
+
+_BESIDE = ("pyproject.toml", "constraints.txt", "LICENSE", "README.md")
+_SUFFIXES = {".py", ".json", ".yaml", ".md", ".txt", ".toml", ""}
+
+
+def source_root() -> tuple[Path, list[str]]:
+    """The folder that holds the package, and the files of the program, relative to it."""
+    package = Path(__file__).resolve().parent.parent
+    root = package.parent
+    found = [path for folder in (package, root / "configs") for path in folder.rglob("*") if path.is_file()]
+    found += [root / name for name in _BESIDE if (root / name).is_file() and (root / "configs").is_dir()]
+    names = sorted(path.relative_to(root).as_posix() for path in found if path.suffix in _SUFFIXES)
+    return root, [name for name in names if "__pycache__" not in name and "/." not in name]
+
+
+def code_digest() -> str:
+    """The digest of the program: over its files' names and contents."""
+    root, names = source_root()
+    return digest_json({name: digest_file(root / name) for name in names})
+
+
+def write_source(path: Path) -> dict[str, Any]:
+    """Write the archive; returns the program's digest and, from a git checkout, the commit and whether it was clean."""
+    root, names = source_root()
+    with write_atomically(path, "wb") as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name in names:
+            data = (root / name).read_bytes()
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(data), 0o644
+            tar.addfile(member, io.BytesIO(data))
+    return {"digest": code_digest(), "files": len(names), "licence": "Apache-2.0", **_commit(root)}
+
+
+def _commit(root: Path) -> dict[str, Any]:
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
+        except OSError:
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    changed = git("status", "--porcelain", "--", "train", "configs", "pyproject.toml", "constraints.txt")
+    return {"commit": commit or "not from a git checkout", "clean": None if changed is None else changed == ""}
