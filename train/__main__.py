@@ -20,8 +20,8 @@ The same command again goes on with what was interrupted.
   --json FILE   write the release's release.json to FILE as well
   --help        this text
 
-Some keys: run.name=... optim.steps=... model.n_layers=... run.precision=auto|float32|bfloat16 run.compile=auto|blocks|none
-run.threads=N parallel.sequences_per_device=N logger=wandb data=files data.sources.files.path=FOLDER
+Some keys: run.name=... optim.steps=... model.n_layers=... run.precision=auto|float32|bfloat16
+run.compile=auto|blocks|none run.threads=N parallel.sequences_per_device=N logger=wandb data=files data.sources.files.path=FOLDER
 data.exclude.authors='[Andrew Jackson]'
 """
 
@@ -58,7 +58,7 @@ def _in_one_line(error: Exception) -> str | None:
 
     if isinstance(error, BadInput):
         return f"error: {printable(str(error))}"
-    if isinstance(error, OSError) and error.errno is not None or "No space left" in str(error):
+    if (isinstance(error, OSError) and error.errno is not None) or "No space left" in str(error):
         return f"error: {printable(str(error))}; what was complete before is still there"
     return None
 
@@ -69,7 +69,9 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 
 def _overview() -> str:
     lines = ["Fusée: language models that are free in practice.", "", "Experiments (the line is the command):"]
-    for path in sorted((_CONFIGS if _CONFIGS.is_dir() else Path(__file__).parent / "configs").glob("experiment/*.yaml")):
+    for path in sorted(
+        (_CONFIGS if _CONFIGS.is_dir() else Path(__file__).parent / "configs").glob("experiment/*.yaml")
+    ):
         lines.append("  " + path.read_text("utf-8").splitlines()[1].removeprefix("# "))
     lines += [
         "",
@@ -132,7 +134,7 @@ def _write_json(path: str | None, value: object) -> None:
 
 def _fetch(words: list[str]) -> int:
     if "--help" in words or "-h" in words or not words:
-        print("python -m train fetch +experiment=NAME [...]\n\nBring here what the run needs from the network, into cache/.")
+        print("python -m train fetch +experiment=NAME [...]\n\nBring what the run needs from the network into cache/.")
         return 0 if words else 2
     json_file = _take(words, "--json")
     from train.config import compose
@@ -161,9 +163,7 @@ def _generate(words: list[str]) -> int:
     given = parser.parse_args(words)
     from train.sample import Sampling, speak
 
-    sampling = Sampling(
-        max_tokens=given.max_tokens, temperature=given.temperature, top_k=given.top_k, seed=given.seed
-    )
+    sampling = Sampling(max_tokens=given.max_tokens, temperature=given.temperature, top_k=given.top_k, seed=given.seed)
     text = speak(given.release, given.prompt, sampling)
     _write_json(given.json, {"prompt": given.prompt, "text": text, "seed": given.seed})
     print("".join(char if char.isprintable() or char in "\n\t" else "�" for char in text))

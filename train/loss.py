@@ -27,7 +27,7 @@ def linear_cross_entropy(
 
     The products are made in `precision`; the softmax, the sums and the gradient of `weight` are float32.
     """
-    loss: Tensor = _LinearCrossEntropy.apply(hidden.to(precision), weight, targets)
+    loss: Tensor = _LinearCrossEntropy.apply(hidden.to(precision), weight, targets)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -49,7 +49,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return total
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         grad_hidden, grad_weight = ctx.saved_tensors
         return grad_hidden * grad.to(grad_hidden.dtype), grad_weight * grad, None

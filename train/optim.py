@@ -90,9 +90,7 @@ class Muon(torch.optim.Optimizer):
         self, parameters: Iterable[nn.Parameter], lr: float, momentum: float, steps: int, weight_decay: float,
         precision: torch.dtype,
     ) -> None:  # fmt: skip
-        super().__init__(
-            parameters, {"lr": lr, "momentum": momentum, "steps": steps, "weight_decay": weight_decay}
-        )
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "steps": steps, "weight_decay": weight_decay})
         self.precision = precision
 
     @torch.no_grad()
@@ -141,7 +139,8 @@ def orthogonalise(matrices: Tensor, steps: int) -> Tensor:
     for a, b, c in (_POLAR + _POLAR[-1:] * steps)[:steps]:
         gram = x @ x.mT
         x = a * x + torch.baddbmm(b * gram, gram, gram, alpha=c) @ x
-    return x if wide else x.mT
+    result: Tensor = x if wide else x.mT
+    return result
 
 
 def make_optimizers(config: OptimConfig, model: nn.Module, precision: torch.dtype) -> dict[str, torch.optim.Optimizer]:

@@ -11,7 +11,7 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import torch
 from train.batches import Sequences
 from train.config import Config, config_digest, public, resolved, to_yaml
 from train.documents import SPLITS, Kind, build_corpus, fetch, read_documents
-from train.evaluate import EvaluateConfig, FiveGram, Text, evaluate_texts, five_gram_bits_per_byte, read_texts
+from train.evaluate import FiveGram, Text, evaluate_texts, five_gram_bits_per_byte, read_texts
 from train.model import Llama, build_model
 from train.numerics import Choices, digest_tensors, look_at_machine
 from train.records import BadInput, Json, digest_file, digest_json, read_json, write_atomically, write_json
@@ -41,7 +41,7 @@ from train.run import (
     train,
 )
 from train.sample import Sampling, generate
-from train.tokens import TokenStore, load_tokenizer, save_tokenizer, train_tokenizer, write_shards
+from train.tokens import TokenStore, load_tokenizer, save_tokenizer, token_id, train_tokenizer, write_shards
 
 __all__ = ["Stopped", "fetch_for", "run_recipe"]
 
@@ -103,7 +103,7 @@ class Run:
 
     def _count_start(self) -> None:
         record = self.folder / "attempts.json"
-        attempts = read_json(record) if record.is_file() else {"starts": 0, "seconds": {}}
+        attempts: dict[str, Any] = read_json(record) if record.is_file() else {"starts": 0, "seconds": {}}
         if not (self.folder / "done" / "release.json").is_file():
             write_json(record, attempts | {"starts": attempts["starts"] + 1})
 
@@ -152,8 +152,13 @@ class Run:
         """tokens/: the tokenizer and both splits encoded."""
         documents, folder = self.folder / "documents", self.folder / "tokens"
         with progress("tokenizer", 0, "B") as bar:
-            texts = (bar.update(d.n_bytes) or d.text for d in read_documents(documents, "train"))
-            tokenizer = train_tokenizer(self.config.tokenizer, texts)
+
+            def texts() -> Iterator[str]:
+                for document in read_documents(documents, "train"):
+                    bar.update(document.n_bytes)
+                    yield document.text
+
+            tokenizer = train_tokenizer(self.config.tokenizer, texts())
         result: dict[str, Any] = {
             "tokenizer": save_tokenizer(tokenizer, self.config.tokenizer, folder, self.config.model.seq_len)
         }
@@ -255,7 +260,7 @@ class Run:
             machine_choices=self.machine.record(),
             chain=trained["chain"],
             sample=sample,
-            end_of_text_id=tokenizer.token_to_id(self.config.tokenizer.end_of_text),
+            end_of_text_id=token_id(tokenizer, self.config.tokenizer.end_of_text),
         )
         with progress("release", 0, "part") as bar:
             record = publish(parts, self.folder / "release", lambda _: bar.update(1))
@@ -319,5 +324,3 @@ def _choices(values: Json) -> list[dict[str, Any]]:
         for room in ("data", "model", "optim")
         if values[room].get("why")
     ]
-
-

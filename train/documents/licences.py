@@ -18,7 +18,7 @@ def _spdx() -> Any:
 def refusal(expression: str, allowed: Collection[str]) -> str:
     """Why `expression` does not pass, or an empty string if it does.
 
-    `A OR B` passes if one of them is allowed, `A AND B` if both are. Unknown is refused: an absent licence is no licence.
+    `A OR B` passes if one of them is allowed, `A AND B` if both are. Unknown is refused: no licence, no use.
     """
     import license_expression
 

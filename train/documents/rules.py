@@ -157,6 +157,7 @@ class ExactDuplicates:
         self._seen: dict[bytes, str] = {}
 
     def __call__(self, document: Document) -> Verdict:
+        """The earlier document of the same text, if there is one."""
         digest = hashlib.sha256(" ".join(document.text.casefold().split()).encode()).digest()
         earlier = self._seen.setdefault(digest, document.id)
         return None if earlier == document.id else (earlier, "the same text as an earlier document")
@@ -177,12 +178,11 @@ class NearDuplicates:
         self._seen: list[tuple[str, Any]] = []
 
     def __call__(self, document: Document) -> Verdict:
+        """The earlier document that this one is alike to, if there is one."""
         import rensa
 
         if self._index is None:
-            self._index = rensa.RMinHashLSH(
-                threshold=self._similarity, num_perm=self._HASHES, num_bands=self._BANDS
-            )
+            self._index = rensa.RMinHashLSH(threshold=self._similarity, num_perm=self._HASHES, num_bands=self._BANDS)
         sketch = rensa.RMinHash(num_perm=self._HASHES, seed=42)
         words = re.findall(r"\w+", document.text.casefold())
         sketch.update([" ".join(words[i : i + 5]) for i in range(max(1, len(words) - 4))])

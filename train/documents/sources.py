@@ -198,7 +198,9 @@ def make_document(name: str, source: SourceConfig, record: Record, raw: bytes | 
     about: dict[str, Any] = {"id": identity, "sha256": sha256, "url": values["url"], "authors": authors}
 
     def left_out(rule: str, value: str, reason: str) -> Excluded:
-        return Excluded(**about, stage="source", rule=rule, rule_version=1, value=value, reason=reason, n_bytes=len(raw))
+        return Excluded(
+            **about, stage="source", rule=rule, rule_version=1, value=value, reason=reason, n_bytes=len(raw)
+        )
 
     pinned = _fill(source.fields.get("sha256", ""), columns)
     if pinned and pinned != sha256:

@@ -9,7 +9,8 @@ from train.records import BadInput, Document, write_atomically
 
 _GROUP = 64
 _COLUMNS = (
-    "id sha256 text source url authors title date language licence licence_basis retrieved n_bytes split".split()
+    *("id", "sha256", "text", "source", "url", "authors", "title", "date", "language"),
+    *("licence", "licence_basis", "retrieved", "n_bytes", "split"),
 )
 
 
@@ -20,7 +21,7 @@ def documents_file(folder: Path, split: str) -> Path:
 
 def read_documents(folder: Path, split: str) -> Iterator[Document]:
     """The documents of one split in their order, streamed."""
-    import pyarrow.parquet as parquet
+    from pyarrow import parquet
 
     path = documents_file(folder, split)
     try:
@@ -37,7 +38,7 @@ class DocumentWriter:
 
     def __init__(self, file: Any) -> None:
         import pyarrow as arrow
-        import pyarrow.parquet as parquet
+        from pyarrow import parquet
 
         kinds = {"n_bytes": arrow.int64(), "authors": arrow.list_(arrow.string())}
         self._schema = arrow.schema([(name, kinds.get(name, arrow.large_string())) for name in _COLUMNS])

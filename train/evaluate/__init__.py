@@ -4,4 +4,12 @@ from train.evaluate.again import measure_again
 from train.evaluate.bits_per_byte import EvaluateConfig, Text, evaluate_texts, read_texts
 from train.evaluate.five_gram import FiveGram, five_gram_bits_per_byte
 
-__all__ = ["EvaluateConfig", "FiveGram", "Text", "evaluate_texts", "five_gram_bits_per_byte", "measure_again", "read_texts"]
+__all__ = [
+    "EvaluateConfig",
+    "FiveGram",
+    "Text",
+    "evaluate_texts",
+    "five_gram_bits_per_byte",
+    "measure_again",
+    "read_texts",
+]

@@ -10,7 +10,7 @@ from train.documents import read_documents
 from train.evaluate.bits_per_byte import EvaluateConfig, Text, evaluate_texts
 from train.hugging_face import from_hugging_face
 from train.records import BadInput, read_json
-from train.tokens import encode_document, load_tokenizer
+from train.tokens import encode_document, load_tokenizer, token_id
 
 _TOLERANCE = 1e-4  # bits per byte: float32 sums in another order, on another processor
 
@@ -21,7 +21,7 @@ def measure_again(folder: Path) -> dict[str, Any]:
         raise BadInput(f"{folder}: there is no such folder")
     stated = read_json(folder / "evaluation" / "results.json")["bits_per_byte"]
     model, tokenizer = from_hugging_face(folder), load_tokenizer(folder)
-    first = tokenizer.token_to_id(read_json(folder / "tokenizer_config.json")["bos_token"])
+    first = token_id(tokenizer, read_json(folder / "tokenizer_config.json")["bos_token"])
     texts = []
     for document in read_documents(folder / "data", "validation"):
         parts = [[first], *encode_document(tokenizer, document.text)]

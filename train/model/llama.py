@@ -16,7 +16,7 @@ from train.records import BadInput
 
 @dataclass(kw_only=True)
 class LlamaConfig:
-    """The shape of a Llama. `seq_len` is what it is trained on; `within_documents` keeps attention inside a document."""
+    """The shape of a Llama. `within_documents` keeps attention inside a document."""
 
     name: str = "llama"
     vocab_size: int

@@ -37,7 +37,7 @@ def uniform_integers(count: int, *keys: int) -> Integers:
 
 
 def permute(index: npt.NDArray[np.int64], size: int, *keys: int) -> npt.NDArray[np.int64]:
-    """Where a pseudorandom permutation of 0..size-1, chosen by `keys`, sends each entry of `index` (any shape, int64)."""
+    """Where the permutation of 0..size-1 that `keys` choose sends each entry of `index` (any shape, int64)."""
     half_bits = max(1, ((size - 1).bit_length() + 1) // 2)
     mask = np.uint64((1 << half_bits) - 1)
     shift = np.uint64(half_bits)

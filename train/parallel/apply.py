@@ -65,19 +65,19 @@ def _checkpoint_activations(block: nn.Module) -> None:
     def checkpointed(*args: Any) -> Any:
         return checkpoint(forward, *args, use_reentrant=False)
 
-    block.forward = checkpointed  # type: ignore[method-assign]
+    block.forward = checkpointed
 
 
 def eagerly() -> AbstractContextManager[Any]:
     """Run compiled blocks as they are written: for evaluation and samples, whose shapes vary."""
-    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")  # type: ignore[no-untyped-call]
+    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
     return stance
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
     """Scale all gradients so that their norm is at most `limit`; returns the norm before, a float32 scalar."""
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
     if math.isfinite(limit):
         torch._foreach_mul_(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0))
     return norm

@@ -42,7 +42,7 @@ Optimizers = Mapping[str, torch.optim.Optimizer]
 
 def optimizer_tensors(model: nn.Module, optimizers: Optimizers) -> dict[str, Tensor]:
     """All state of the optimizers by name: "muon/blocks.0.mlp.up.weight/momentum"."""
-    names = {parameter: name for name, parameter in model.named_parameters()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     return {
         f"{kind}/{names[parameter]}/{key}": value
         for kind, optimizer in optimizers.items()
@@ -113,9 +113,10 @@ def forget_checkpoints(folder: Path, keep: Collection[int]) -> None:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file; one that cannot be read is the user's to mend."""
     try:
-        return load_file(path)
+        tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
         raise BadInput(f"{path}: not a safetensors file that can be read ({error})") from error
+    return tensors
 
 
 def load_newest(folder: Path, model: nn.Module, optimizers: Optimizers, config_digest: str) -> Iterator[State | str]:

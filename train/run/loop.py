@@ -20,7 +20,7 @@ from train.model import Llama
 from train.numerics import Choices, digest_tensors, hash_integers
 from train.optim import OptimConfig, make_optimizers, schedule_factor, set_learning_rate
 from train.parallel import ParallelConfig, apply_plan, clip_gradients, eagerly, micro_steps
-from train.records import MACHINE, BadInput, Batch, Json, digest_json
+from train.records import MACHINE, BadInput, Batch, Json
 from train.run.chain import Chain
 from train.run.checkpoint import (
     State,
@@ -176,9 +176,7 @@ def _resume(job: Job, optimizers: Mapping[str, torch.optim.Optimizer]) -> State 
 class Step:
     """One optimizer step: batch in, (loss, gradient norm, learning-rate factor) out."""
 
-    def __init__(
-        self, job: Job, wrapped: Any, fabric: Fabric, optimizers: Mapping[str, torch.optim.Optimizer]
-    ) -> None:
+    def __init__(self, job: Job, wrapped: Any, fabric: Fabric, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
         self._job, self._wrapped, self._fabric, self._optimizers = job, wrapped, fabric, optimizers
         self._passes = micro_steps(job.optim.sequences_per_step, job.parallel.sequences_per_device)
         self._precision = Precision.DTYPE[job.choices.precision]
@@ -190,9 +188,10 @@ class Step:
         torch.manual_seed(hash_integers(job.run.seed, step))
         for tokens, targets, documents in self._micro_batches(batch):
             hidden = self._wrapped.hidden(tokens, documents)
-            loss = linear_cross_entropy(
-                hidden.flatten(0, 1), model.head.weight, targets.flatten(), self._precision
-            ) / batch.targets.size
+            loss = (
+                linear_cross_entropy(hidden.flatten(0, 1), model.head.weight, targets.flatten(), self._precision)
+                / batch.targets.size
+            )
             self._fabric.backward(loss)
             total += loss.detach()
         if not math.isfinite(value := total.item()):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -79,7 +80,7 @@ def _start_wandb(folder: Path, logger: LoggerConfig, name: str, config: dict[str
     identity = folder / "wandb-id"
     if not identity.is_file():
         with write_atomically(identity) as file:
-            file.write(wandb.util.generate_id())
+            file.write(secrets.token_hex(4))
     os.environ.setdefault("WANDB_SILENT", "true")
     return wandb.init(
         project=logger.project,

@@ -82,9 +82,7 @@ def _plot_loss(
 
 def _plot_speed(rows: Sequence[Json], path: Path, title: str, tokens_per_step: int) -> Path:
     figure, axis = _axes(title)
-    axis.plot(
-        _millions(rows, tokens_per_step), [row["tokens_per_second"] for row in rows], color=_BLUE, linewidth=1.5
-    )
+    axis.plot(_millions(rows, tokens_per_step), [row["tokens_per_second"] for row in rows], color=_BLUE, linewidth=1.5)
     axis.set_ylim(bottom=0)
     axis.set_ylabel("tokens per second")
     axis.set_xlabel("tokens seen (millions)")

@@ -11,7 +11,7 @@ from torch import Tensor
 from train.hugging_face import from_hugging_face
 from train.model import Llama
 from train.records import BadInput, printable, read_json
-from train.tokens import Tokenizer, load_tokenizer
+from train.tokens import Tokenizer, load_tokenizer, token_id
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -30,7 +30,7 @@ class Sampling:
 
 def generate(model: Llama, tokenizer: Tokenizer, prompt: str, end_of_text: str, sampling: Sampling) -> str:
     """`prompt` and what the model makes of it, up to its end of text."""
-    first = tokenizer.token_to_id(end_of_text)
+    first = token_id(tokenizer, end_of_text)
     tokens = [first, *tokenizer.encode(prompt, add_special_tokens=False).ids]
     new = list(_new_tokens(model, tokens, first, sampling))
     return str(tokenizer.decode(tokens[1:] + new))

@@ -9,6 +9,7 @@ from train.tokens.tokenizer import (
     digest_tokenizer,
     load_tokenizer,
     save_tokenizer,
+    token_id,
     train_tokenizer,
 )
 
@@ -22,6 +23,7 @@ __all__ = [
     "load_tokenizer",
     "save_tokenizer",
     "token_dtype",
+    "token_id",
     "train_tokenizer",
     "write_shards",
 ]

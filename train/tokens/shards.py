@@ -14,7 +14,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from train.records import BadInput, Document, digest_file, digest_json, read_json, write_atomically, write_json
-from train.tokens.tokenizer import split_text
+from train.tokens.tokenizer import split_text, token_id
 
 _SHARD_TOKENS = 2**26
 _PIECES_AT_ONCE = 64
@@ -49,8 +49,9 @@ def write_shards(
 ) -> dict[str, Any]:
     """Encode `documents` into `folder`; returns the index, with tokens and bytes by language and source."""
     dtype = token_dtype(tokenizer.get_vocab_size())
-    first = np.array([tokenizer.token_to_id(end_of_text)], dtype)
-    offsets, shards, counts = [0], [], Counts()
+    first = [token_id(tokenizer, end_of_text)]
+    offsets, counts = [0], Counts()
+    shards: list[dict[str, Any]] = []
     source = iter(documents)
     document = next(source, None)
     while document is not None:
@@ -152,4 +153,6 @@ class TokenStore:
 
 
 def _damaged(path: Path) -> BadInput:
-    return BadInput(f"{path}: missing, cut short or changed; delete the folder {path.parent} and run again to remake it")
+    return BadInput(
+        f"{path}: missing, cut short or changed; delete the folder {path.parent} and run again to remake it"
+    )

@@ -43,7 +43,9 @@ class TokenizerConfig:
     def __post_init__(self) -> None:
         least = 257 + len(self.special_tokens)
         if self.kind is not TokenizerKind.wordpiece and not least <= self.vocab_size < 2**32:
-            raise BadInput(f"tokenizer.vocab_size={self.vocab_size}: needs at least {least} (256 bytes and the specials)")
+            raise BadInput(
+                f"tokenizer.vocab_size={self.vocab_size}: needs at least {least} (256 bytes and the specials)"
+            )
         if self.lowercase and self.kind is not TokenizerKind.wordpiece:
             raise BadInput("tokenizer.lowercase belongs to wordpiece: the others give every byte back")
 
@@ -62,7 +64,7 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
             f"the corpus is too small for tokenizer.vocab_size={config.vocab_size}: it gives {size} tokens. "
             f"Set tokenizer.vocab_size={size}, or add documents"
         )
-    first = tokenizer.token_to_id(config.end_of_text)
+    first = token_id(tokenizer, config.end_of_text)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{config.end_of_text} $A", pair=None, special_tokens=[(config.end_of_text, first)]
     )
@@ -198,6 +200,14 @@ def save_tokenizer(tokenizer: Tokenizer, config: TokenizerConfig, folder: Path, 
     with write_atomically(folder / "tokenizer_config.json") as file:
         file.write(json.dumps(about, indent=2, sort_keys=True) + "\n")
     return digest_tokenizer(folder)
+
+
+def token_id(tokenizer: Tokenizer, token: str) -> int:
+    """The number of a token that the tokenizer must have."""
+    number = tokenizer.token_to_id(token)
+    if number is None:
+        raise BadInput(f"the tokenizer has no token {token!r}")
+    return int(number)
 
 
 def digest_tokenizer(folder: Path) -> str:

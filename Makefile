@@ -1,0 +1,50 @@
+# make tiny   set up, and train the first model        make test    set up, and pass the tests
+# make check  format, lint, types, import rules        make smoke   documents -> release in about a minute
+
+PYTHON ?= python3
+BIN := .venv/bin
+# On Linux, where torch's default build brings gigabytes of CUDA: TORCH_INDEX=<the address that pytorch.org gives for CPU>
+TORCH_INDEX ?=
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: tiny smoke test test-all check format setup clean cards
+
+tiny: .venv/ready
+	$(BIN)/python -m train +experiment=tiny
+
+smoke: .venv/ready
+	$(BIN)/python -m train +experiment=smoke run.name=smoke-$$(date +%Y%m%d-%H%M%S)
+
+test: .venv/ready
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: .venv/ready
+	$(BIN)/python -m pytest -m slow
+
+check: .venv/ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+format: .venv/ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# The cards that the last `make tiny` wrote, for review.
+cards:
+	cp runs/tiny/release/README.md model_cards/tiny.md
+	cp runs/tiny/release/data/README.md data_cards/sotu.md
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or later is needed; set PYTHON=...")'
+	@echo "setting up .venv (a few minutes, once)"
+	@$(PYTHON) -m venv .venv
+	@$(if $(TORCH_INDEX),$(PIP) torch==2.13.0 --index-url $(TORCH_INDEX),true)
+	@$(PIP) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
