@@ -10,7 +10,8 @@ import io
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from enum import Enum
 from fnmatch import fnmatch
 from itertools import islice
@@ -75,7 +76,7 @@ class SourceConfig:
         }
         for name in needs[self.kind]:
             if not getattr(self, name):
-                raise BadInput(f"a source of kind {self.kind.name} needs `{name}`")
+                raise BadInput(f"a source of kind {self.kind.name} needs `{name}`: give data.sources.NAME.{name}=...")
         unknown = set(self.fields) - set(_FIELDS) - {"sha256", "text"}
         if unknown:
             raise BadInput(f"fields: {sorted(unknown)} are no fields of a document; known: {', '.join(_FIELDS)}")
@@ -106,6 +107,8 @@ def read_source(name: str, source: SourceConfig, cache: Path) -> Iterator[Found]
     if path is not None:
         with Archive(path) as archive:
             reader = _read_table if source.metadata else _read_members
+            fetched = datetime.fromtimestamp(path.stat().st_mtime, UTC).date().isoformat()
+            source = replace(source, retrieved=source.retrieved or fetched)
             yield from _limited(reader(name, source, archive), source.limit)
     elif source.kind is Kind.files:
         yield from _limited(_read_folder(name, source), source.limit)
@@ -188,9 +191,9 @@ def _read_hub(name: str, source: SourceConfig) -> Iterator[Found]:
 
 def make_document(name: str, source: SourceConfig, record: Record, raw: bytes | None) -> Found:
     """One record, and the bytes of its text (or None: the text is a column), as a Document or an Excluded."""
-    columns = {key: "" if value is None else value for key, value in record.items()}
     if raw is None:
-        raw = str(columns.get(source.fields.get("text", "text"), "")).encode("utf-8", "surrogatepass")
+        raw = str(record.get(source.fields.get("text", "text")) or "").encode("utf-8", "surrogatepass")
+    columns = {key: _clean(value) for key, value in record.items()}
     values = {key: _field(source, columns, key) for key in _FIELDS if key != "authors"}
     authors = _authors(source, columns)
     sha256 = hashlib.sha256(raw).hexdigest()
@@ -225,6 +228,13 @@ def make_document(name: str, source: SourceConfig, record: Record, raw: bytes | 
 def is_validation(sha256: str) -> bool:
     """The contract's split: by the text alone, so that adding a document moves no other."""
     return int(sha256[:8], 16) % 14 == 0
+
+
+def _clean(value: Any) -> Any:
+    """Metadata as text that UTF-8 can hold; lists stay lists."""
+    if isinstance(value, list | tuple):
+        return [_clean(item) for item in value]
+    return "" if value is None else str(value).encode("utf-8", "replace").decode()
 
 
 def _field(source: SourceConfig, record: Record, name: str) -> str:

@@ -81,7 +81,7 @@ training; what it says is neither true nor anybody's opinion.
 ```python
 from transformers import pipeline
 speak = pipeline("text-generation", model="path/to/this/folder")
-print(speak("{text(sample[:40].split(chr(10), maxsplit=1)[0])}", max_new_tokens=40)[0]["generated_text"])
+print(speak({json.dumps((recipe["run"]["prompts"] or ["The"])[0], ensure_ascii=False)}, max_new_tokens=40)[0]["generated_text"])
 ```
 
 or `python -m train generate path/to/this/folder "..."`. A sample, as it came:

@@ -11,8 +11,8 @@ class ReleaseConfig:
 
     version: str = "1.0.0"
     weights_licence: str = "Apache-2.0"
-    publisher: str = "not named: set release.publisher"
-    contact: str = "not named: set release.contact"
+    publisher: str = "whoever ran this recipe (release.publisher names them)"
+    contact: str = "whoever gave you this folder (release.contact names them)"
     purpose: str = (
         "Teaching and research: to see, remake and change every step between documents and a language model, on an "
         "ordinary computer."

