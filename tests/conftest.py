@@ -15,8 +15,8 @@ HOOK = install_import_hook(["train.model", "train.loss", "train.sample"], "beart
 os.environ.setdefault("WANDB_MODE", "offline")
 ROOT = Path(__file__).parent.parent
 
-_STEMS = "ar bel cor dan el far gor hal in jor kel lum mar nor ol par quin ros sal tor ul ven wor yel zan".split()
-_ENDS = " a e en i is o or um us".split(" ")
+_STEMS = "ar bel cor dan el far gor hal in jor kel lum mar nor ol par quin ros sal tor ul ven wor yel zan".split()  # noqa: SIM905
+_ENDS = ["", "a", "e", "en", "i", "is", "o", "or", "um"]
 
 
 def make_text(number: int, words: int = 400) -> str:
@@ -57,7 +57,8 @@ def small_run(school: Path, runs: Path, *more: str) -> list[str]:
         "+experiment=smoke", "data=files", f"data.sources.files.path={school}", "data.sources.files.licence=CC0-1.0",
         "data.sources.files.language=en", f"run.folder={runs}", "run.name=small", "run.threads=1",
         "tokenizer.vocab_size=300", "model.seq_len=32", "model.d_model=32", "model.d_head=16", "model.d_ff=48",
-        "optim.steps=24", "optim.sequences_per_step=4", "run.checkpoint_every=5", "run.evaluate_every=12",
+        "optim.steps=24", "optim.sequences_per_step=4", "optim.lr=0.05", "optim.adamw_lr=0.02",
+        "optim.warmup_steps=2", "run.checkpoint_every=5", "run.evaluate_every=12",
         *more,
     ]  # fmt: skip
 

@@ -21,8 +21,8 @@ The same command again goes on with what was interrupted.
   --help        this text
 
 Some keys: run.name=... optim.steps=... model.n_layers=... run.precision=auto|float32|bfloat16
-run.compile=auto|blocks|none run.threads=N parallel.sequences_per_device=N logger=wandb data=files data.sources.files.path=FOLDER
-data.exclude.authors='[Andrew Jackson]'
+run.compile=auto|blocks|none run.threads=N parallel.sequences_per_device=N logger=wandb
+data=files data.sources.files.path=FOLDER data.exclude.authors='[Andrew Jackson]'
 """
 
 

@@ -69,5 +69,7 @@ def write_documents(folder: Path, split: str) -> Iterator[DocumentWriter]:
     """A writer whose file appears when it is complete."""
     with write_atomically(documents_file(folder, split), "wb") as file:
         writer = DocumentWriter(file)
-        yield writer
-        writer.close()
+        try:
+            yield writer
+        finally:
+            writer.close()

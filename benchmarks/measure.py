@@ -1,0 +1,40 @@
+"""What the benchmarks share: a corpus of tokens, and a result on disk with the command and the machine."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train.numerics import describe_machine, uniform_integers
+from train.records import digest_file, write_json
+from train.tokens import TokenStore, token_dtype
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def write_result(name: str, values: dict[str, Any]) -> None:
+    """`benchmarks/results/NAME.json`: the figures, the command, the machine."""
+    command = "python -m " + " ".join([f"benchmarks.{name}", *sys.argv[1:]])
+    write_json(RESULTS / f"{name}.json", {"command": command, "machine": describe_machine(), **values})
+
+
+def random_tokens(folder: Path, vocab_size: int, count: int) -> TokenStore:
+    """A store of `count` random tokens: speed does not depend on what they say."""
+    dtype = token_dtype(vocab_size)
+    tokens = (uniform_integers(count, 1) % np.uint64(vocab_size)).astype(dtype)
+    folder.mkdir(parents=True, exist_ok=True)
+    tokens.tofile(folder / "train-00000.bin")
+    np.save(folder / "train-offsets.npy", np.array([0, count], "<i8"))
+    shard = {"file": "train-00000.bin", "tokens": count, "sha256": digest_file(folder / "train-00000.bin")}
+    index = {
+        "dtype": dtype, "vocab_size": vocab_size, "digest": "", "shards": [shard],
+        "offsets_sha256": digest_file(folder / "train-offsets.npy"),
+    }  # fmt: skip
+    write_json(folder / "train-index.json", index)
+    return TokenStore(folder, "train")
+
+
+def median(values: list[float]) -> float:
+    """The median."""
+    return float(np.median(values))

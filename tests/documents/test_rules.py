@@ -1,0 +1,106 @@
+"""Each rule takes out what it is for, and nothing else."""
+
+import hashlib
+
+import pytest
+
+from tests.conftest import make_text
+from train.documents.licences import refusal
+from train.documents.rules import ExcludeConfig, RulesConfig, find_personal_data, make_rules
+from train.records import Document
+
+ALLOWED = ["CC0-1.0", "CC-BY-4.0", "MIT"]
+
+
+def document(text: str, **about: object) -> Document:
+    raw = text.encode()
+    given = {
+        "id": "s/" + hashlib.sha256(raw).hexdigest()[:8],
+        "source": "files:s",
+        "sha256": hashlib.sha256(raw).hexdigest(),
+        "n_bytes": len(raw),
+        "licence": "CC0-1.0",
+        "authors": ("A. Author",),
+        "title": "A title",
+    }
+    return Document(**{**given, **about}, text=text)
+
+
+def taken_out_by(item: Document, *earlier: Document, exclude: ExcludeConfig | None = None, **limits: object) -> str:
+    rules = make_rules(RulesConfig(licences=ALLOWED, min_bytes=20, **limits), exclude or ExcludeConfig())
+    for before in earlier:
+        assert all(rule.check(before) is None for rule in rules)
+    return next((rule.name for rule in rules if rule.check(item) is not None), "")
+
+
+@pytest.mark.parametrize(
+    ("expression", "passes"),
+    [
+        ("CC0-1.0", True),
+        ("CC-BY-4.0 OR LicenseRef-scancode-proprietary-license", True),
+        ("CC-BY-4.0 AND MIT", True),
+        ("CC-BY-4.0 AND GPL-3.0-only", False),
+        ("CC-BY-NC-4.0", False),
+        ("", False),
+        ("all rights reserved", False),
+        ("(MIT", False),
+    ],
+)
+def test_licence_gate(expression: str, passes: bool) -> None:
+    assert (refusal(expression, ALLOWED) == "") is passes
+
+
+def test_a_good_document_stays() -> None:
+    assert taken_out_by(document(make_text(1))) == ""
+
+
+@pytest.mark.parametrize(
+    ("item", "rule"),
+    [
+        (document(make_text(1), licence=""), "licence"),
+        (document(""), "length"),
+        (document(" " * 50), "length"),
+        (document("x" * 30_000), "length"),
+        (document(make_text(1) + "\x1b]0;title\x07"), "control_characters"),
+        (document(make_text(1) + "write to jane.doe@example.org"), "personal_data"),
+        (document(make_text(1) + "-----BEGIN RSA PRIVATE KEY-----"), "personal_data"),
+    ],
+)
+def test_what_each_rule_takes_out(item: Document, rule: str) -> None:
+    assert taken_out_by(item, max_bytes=20_000) == rule
+
+
+def test_language() -> None:
+    french = "Les citoyens de la République ont le droit de savoir ce que l'on fait en leur nom. " * 5
+    english = "The citizens of the republic have a right to know what is done in their name. " * 5
+    assert taken_out_by(document(french), languages=["en"]) == "language"
+    assert taken_out_by(document(english), languages=["en"]) == ""
+
+
+@pytest.mark.parametrize(
+    "exclude",
+    [
+        ExcludeConfig(authors=["A. Author"]),
+        ExcludeConfig(titles=["A title"]),
+        ExcludeConfig(ids=["s/one"]),
+        ExcludeConfig(ids=["one"]),
+        ExcludeConfig(sources=["s"]),
+    ],
+)
+def test_exclude(exclude: ExcludeConfig) -> None:
+    assert taken_out_by(document(make_text(1), id="s/one"), exclude=exclude) == "exclude"
+    other = document(make_text(2), id="t/two", authors=("B",), title="Another")
+    assert taken_out_by(other, exclude=exclude) == ""
+
+
+def test_duplicates() -> None:
+    first = document(make_text(1))
+    assert taken_out_by(document(make_text(1).upper().replace(" ", "\n")), first) == "duplicate"
+    assert taken_out_by(document(make_text(1) + "One more sentence."), first) == "near_duplicate"
+    assert taken_out_by(document(make_text(2)), first) == ""
+
+
+def test_numbers_with_a_check_digit_count_only_where_it_holds() -> None:
+    assert find_personal_data("card 4539 1488 0343 6467 and 4539 1488 0343 6468") == {"card": 1}
+    assert find_personal_data("FR14 2004 1010 0505 0001 3M02 606 and FR15 2004 1010 0505 0001 3M02 606") == {"iban": 1}
+    assert find_personal_data("in 1845 the revenue was 27528112 dollars and 70 cents") == {}

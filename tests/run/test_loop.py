@@ -1,0 +1,117 @@
+"""The loop: the golden run, compiled as well as eager, checkpointed activations, and losses that are not finite."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import ROOT, small_run, write_school
+from train.config import compose
+from train.recipe import run_recipe
+from train.records import BadInput
+from train.run import lock_folder, read_metrics
+
+GOLDEN = Path(__file__).parent / "golden.json"
+
+
+@pytest.fixture(scope="module")
+def school(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_school(tmp_path_factory.mktemp("school"))
+
+
+def losses(school: Path, folder: Path, *more: str) -> list[float]:
+    words = small_run(school, folder, "run.log_every=1", "optim.steps=20", "run.precision=float32", *more)
+    if "run.compile=blocks" in more:  # the shapes that tests enforce cannot be compiled: a process without them
+        subprocess.run([sys.executable, "-m", "train", *words], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+    else:
+        run_recipe(compose(words))
+    return [row["loss"] for row in read_metrics(folder / "small" / "metrics.jsonl") if "loss" in row]
+
+
+def test_the_golden_run(school: Path, tmp_path: Path) -> None:
+    """20 steps whose losses stand in a file. A refactor gives the same; a change of numbers says so in CHANGELOG.
+
+    Other processors round otherwise: 2e-3 is what a float32 run may part from another's over 20 steps.
+    """
+    found = losses(school, tmp_path)
+    assert found == pytest.approx(json.loads(GOLDEN.read_text())["losses"], rel=2e-3)
+    assert found[-1] < found[0] - 1
+
+
+def test_twice_the_same(school: Path, tmp_path: Path) -> None:
+    assert losses(school, tmp_path / "a") == losses(school, tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    "word", ["run.compile=blocks", "parallel.activation_checkpointing=full", "parallel.sequences_per_device=2"]
+)
+def test_what_is_done_from_outside_changes_no_result(school: Path, tmp_path: Path, word: str) -> None:
+    plain = losses(school, tmp_path / "plain")
+    assert losses(school, tmp_path / "other", word) == pytest.approx(plain, rel=2e-3)
+
+
+def test_bfloat16_learns_the_same(school: Path, tmp_path: Path) -> None:
+    plain = losses(school, tmp_path / "plain")
+    low = losses(school, tmp_path / "low", "run.precision=bfloat16")
+    assert low != plain
+    assert low[-1] == pytest.approx(plain[-1], rel=0.03)
+
+
+def test_adamw_and_cosine(school: Path, tmp_path: Path) -> None:
+    found = losses(school, tmp_path, "optim=adamw", "optim.adamw_lr=0.01", "optim.warmup_steps=2")
+    assert found[-1] < found[0] - 1
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(school: Path, tmp_path: Path, monkeypatch) -> None:
+    import train.run.loop as loop
+
+    real, calls = loop.linear_cross_entropy, []
+
+    def broken(*args):
+        calls.append(1)
+        return real(*args) * (float("nan") if len(calls) == 7 else 1.0)
+
+    monkeypatch.setattr(loop, "linear_cross_entropy", broken)
+    words = small_run(school, tmp_path)
+    with pytest.raises(BadInput, match=r"nan at step 7 \(sequences \[\d+"):
+        run_recipe(compose(words))
+    monkeypatch.undo()
+    assert run_recipe(compose(words))["weights"]["parameters"] > 0
+
+
+def test_two_runs_in_one_folder(school: Path, tmp_path: Path) -> None:
+    words = small_run(school, tmp_path)
+    with lock_folder(tmp_path / "small"), pytest.raises(BadInput, match="another run"):
+        run_recipe(compose(words))
+
+
+def test_a_folder_of_another_config_is_not_overwritten(school: Path, tmp_path: Path) -> None:
+    words = small_run(school, tmp_path, "optim.steps=12")
+    run_recipe(compose(words))
+    before = {p: p.read_bytes() for p in (tmp_path / "small").rglob("*") if p.is_file()}
+    with pytest.raises(BadInput, match=r"optim\.lr"):
+        run_recipe(compose([*words, "optim.lr=0.5"]))
+    assert {p: p.read_bytes() for p in (tmp_path / "small").rglob("*") if p.is_file()} == before
+    (school / "new.txt").write_text("Something new. " * 40)
+    try:
+        with pytest.raises(BadInput, match="made from other"):
+            run_recipe(compose(words))
+    finally:
+        (school / "new.txt").unlink()
+
+
+def test_wandb_gets_the_same_numbers_offline(school: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    run_recipe(compose(small_run(school, tmp_path, "logger=wandb", "optim.steps=12")))
+    kept = list((tmp_path / "small" / "wandb").glob("offline-run-*/*.wandb"))
+    assert len(kept) == 1
+    assert kept[0].stat().st_size > 1000
+
+
+def test_threads_are_the_runs(school: Path, tmp_path: Path) -> None:
+    losses(school, tmp_path, "run.threads=1")
+    assert torch.get_num_threads() == 1
+    assert json.loads((tmp_path / "small" / "machine.json").read_text())["threads"] == 1

@@ -1,0 +1,125 @@
+"""Interrupted at any moment and started again, a run ends with the weights that an undisturbed one has."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, small_run, write_school
+from train.config import compose
+from train.recipe import run_recipe
+
+
+def start(words: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "train", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def finish(words: list[str]) -> dict:
+    process = start(words)
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    return outcome(words)
+
+
+def outcome(words: list[str]) -> dict:
+    runs = next(word.partition("=")[2] for word in words if word.startswith("run.folder="))
+    release = Path(runs) / "small" / "release"
+    record = json.loads((release / "release.json").read_text())
+    chain = (release / "training" / "chain.jsonl").read_text()
+    return {
+        "weights": record["weights"], "chain": chain, "documents": record["ingredients"]["documents"],
+        "tokens": record["ingredients"]["tokens"], "bits": record["results"]["bits_per_byte"]["total"],
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    school = write_school(folder / "school")
+    words = small_run(school, folder / "runs")
+    return school, finish(words)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_first(undisturbed: tuple[Path, dict], tmp_path: Path, number: int) -> None:
+    school, wanted = undisturbed
+    words = small_run(school, tmp_path, "run.checkpoint_every=1000", "run.log_every=1")
+    process = start(words)
+    metrics = tmp_path / "small" / "metrics.jsonl"
+    wait_for(lambda: metrics.is_file() and len(metrics.read_text().splitlines()) > 2, process)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, out
+    assert "saved; the same command goes on" in out
+    assert finish(words) == wanted
+    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
+    steps = [row["step"] for row in rows if "loss" in row]
+    assert steps == sorted(set(steps)) == list(range(1, 25))
+
+
+def wait_for(ready, process: subprocess.Popen[str], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not ready():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+@pytest.mark.slow
+def test_killed_at_ten_random_moments(undisturbed: tuple[Path, dict], tmp_path: Path) -> None:
+    """SIGKILL, wherever it hits: in the documents, the tokens, a checkpoint, the evaluation or the release."""
+    school, wanted = undisturbed
+    words = small_run(school, tmp_path)
+    chance = random.Random(os.environ.get("FUSEE_KILL_SEED", "2"))
+    begun = time.monotonic()
+    finish(small_run(school, tmp_path / "timed"))
+    whole = time.monotonic() - begun
+    killed = 0
+    for _ in range(10):
+        process = start(words)
+        time.sleep(chance.uniform(0.3, 1.0) * whole)
+        if process.poll() is None:
+            process.kill()
+            killed += 1
+        process.communicate()
+        assert not (tmp_path / "small" / "release").exists() or outcome(words) == wanted
+        if (tmp_path / "small" / "release").exists():
+            __import__("shutil").rmtree(tmp_path / "small")
+    assert killed >= 5
+    assert finish(words) == wanted
+
+
+def test_a_kill_within_each_stage(undisturbed: tuple[Path, dict], tmp_path: Path) -> None:
+    """Killed as soon as each stage has begun, one stage after another."""
+    school, wanted = undisturbed
+    words = small_run(school, tmp_path)
+    run = tmp_path / "small"
+    moments = ["documents", "tokens", "checkpoints/step-000010", "done/training.json", ".release.tmp"]
+    for moment in moments:
+        process = start(words)
+        wait_for((run / moment).exists, process)
+        process.kill()
+        process.communicate()
+    assert finish(words) == wanted
+
+
+def test_micro_batches_and_a_second_command(undisturbed: tuple[Path, dict], capsys, tmp_path: Path) -> None:
+    """A finished run started again does nothing; another split of the step into passes gives the same loss."""
+    school, _ = undisturbed
+    words = small_run(school, tmp_path)
+    first = run_recipe(compose(words))
+    capsys.readouterr()
+    again = run_recipe(compose(words))
+    assert first == again
+    assert capsys.readouterr().out.count("done") == 5
+    other = run_recipe(compose([*small_run(school, tmp_path / "other"), "parallel.sequences_per_device=1"]))
+    a, b = (record["results"]["bits_per_byte"]["total"] for record in (first, other))
+    assert a == pytest.approx(b, rel=1e-3)

@@ -1,0 +1,127 @@
+"""The front door, as a user meets it: exit codes, one line for a mistake, help at once, the README's commands."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, small_run
+
+
+def door(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "train", *map(str, words)],
+        capture_output=True, text=True, check=False, cwd=ROOT, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def test_help_at_once() -> None:
+    for words in (["--help"], [], ["generate", "--help"], ["evaluate", "--help"], ["fetch", "--help"]):
+        seconds = []
+        for _ in range(3):
+            start = time.perf_counter()
+            done = door(*words)
+            seconds.append(time.perf_counter() - start)
+            assert done.returncode == 0
+            assert "python -m train" in done.stdout
+        assert min(seconds) < 1.0, words
+
+
+def test_alone_it_lists_experiments_and_verbs() -> None:
+    out = door().stdout
+    for path in (ROOT / "configs" / "experiment").glob("*.yaml"):
+        assert f"+experiment={path.stem} " in out
+    assert all(f"train {verb}" in out for verb in ("fetch", "generate", "evaluate"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["+experiment=tinny"],
+        ["+experiment=tiny", "model.d_modle=3"],
+        ["trian"],
+        ["generate", "nowhere", "x"],
+        ["evaluate", "nowhere"],
+        ["+experiment=smoke", "run.folder=/proc/nowhere"],
+        ["+experiment=smoke", "data.sources.sotu.sha256=" + "0" * 64, "data.cache=/tmp/fusee-none", "run.name=x"],
+        ["+experiment=tiny", "--json"],
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(words: list[str], tmp_path: Path) -> None:
+    if words[-1] == "run.name=x":
+        words = [*words, f"run.folder={tmp_path}"]
+    done = door(*words, PIP_INDEX_URL="http://127.0.0.1:9/", PIP_CONFIG_FILE="/dev/null", PIP_FIND_LINKS="",
+                PIP_EXTRA_INDEX_URL="")  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_generate_speaks(release: Path, tmp_path: Path) -> None:
+    first = door("generate", release, "Cor del", "--max-tokens", "12", "--json", tmp_path / "out.json")
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.startswith("Cor del")
+    assert json.loads((tmp_path / "out.json").read_text())["text"].startswith("Cor del")
+    assert door("generate", release, "Cor del", "--max-tokens", "12").stdout == first.stdout
+    other = door("generate", release, "Cor del", "--max-tokens", "12", "--seed", "5").stdout
+    assert other != first.stdout
+    escape = door("generate", release, "\x1b]0;owned\x07 Cor", "--max-tokens", "2")
+    assert "\x1b" not in escape.stdout
+    assert door("generate", release, "x", "--temperature", "-1").returncode == 2
+
+
+def test_evaluate_answers(release: Path, tmp_path: Path) -> None:
+    done = door("evaluate", release, "--json", tmp_path / "out.json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "out.json").read_text())["same"] is True
+
+
+def test_quiet_where_the_output_is_no_terminal(school: Path, tmp_path: Path) -> None:
+    done = door(*small_run(school, tmp_path, "optim.steps=12"))
+    assert done.returncode == 0, done.stderr
+    assert "\r" not in done.stdout + done.stderr
+    assert "%|" not in done.stdout + done.stderr
+    for word in ("release", "bits per byte", "minutes", "sample", "Try next", "digest"):
+        assert word in done.stdout
+    for name in ("metrics.jsonl", "loss.png", "speed.png", "samples.md", "config.yaml"):
+        assert (tmp_path / "small" / name).stat().st_size > 0
+
+
+def test_a_folder_that_cannot_be_written(school: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file, no folder")
+    done = door(*small_run(school, tmp_path / "taken"))
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_full_disk_in_the_middle_of_a_run(school: Path, tmp_path: Path) -> None:
+    """A real limit on the size of files: one line, exit code 2, and the same command goes on once there is room."""
+    words = small_run(school, tmp_path)
+    limit = "import resource, signal, runpy, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000)); "
+    limit += "sys.argv[0] = 'train'; runpy.run_module('train', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", limit, *words], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert not list((tmp_path / "small").rglob("*.tmp"))
+    assert door(*words).returncode == 0
+
+
+def test_every_command_in_the_documents_is_one_that_the_door_knows() -> None:
+    verbs = {"fetch", "generate", "evaluate"}
+    texts = [ROOT / "README.md", ROOT / "README.fr.md", *(ROOT / "docs").glob("*.md")]
+    found = [c for path in texts for c in re.findall(r"python -m train ([^\n`#]+)", path.read_text("utf-8"))]
+    assert len(found) >= 5
+    from train.config import compose
+
+    for command in found:
+        words = [word for word in command.split() if not word.startswith("--")]
+        if words[0] in verbs:
+            continue
+        compose([word.replace("...", "x") for word in words if "=" in word])

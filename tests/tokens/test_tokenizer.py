@@ -1,0 +1,88 @@
+"""Tokenizers: the same documents give the same bytes, and what does not fit is an error."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, make_text
+from train.records import BadInput
+from train.tokens import TokenizerConfig, TokenizerKind, load_tokenizer, save_tokenizer, train_tokenizer
+from train.tokens.tokenizer import split_text
+
+TEXTS = [make_text(n) for n in range(30)]
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from tests.conftest import make_text
+from train.tokens import TokenizerConfig, TokenizerKind, save_tokenizer, train_tokenizer
+config = TokenizerConfig(kind=TokenizerKind(sys.argv[1]), vocab_size=int(sys.argv[2]))
+tokenizer = train_tokenizer(config, (make_text(n) for n in range(30)))
+print(save_tokenizer(tokenizer, config, Path(sys.argv[3]), 64))
+"""
+
+
+@pytest.mark.parametrize(("kind", "size"), [("bpe", 400), ("unigram", 330), ("wordpiece", 200)])
+def test_trained_again_it_is_the_same(tmp_path: Path, kind: str, size: int) -> None:
+    found = set()
+    for seed in ("0", "1", "2"):
+        out = tmp_path / seed
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "RAYON_NUM_THREADS": str(1 + int(seed))}
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT, kind, str(size), str(out)],
+            capture_output=True, text=True, check=True, cwd=ROOT, env=environment,
+        )  # fmt: skip
+        found.add((done.stdout.strip(), (out / "tokenizer.json").read_bytes()))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize(("kind", "size"), [("bpe", 400), ("unigram", 330)])
+@pytest.mark.parametrize("text", ["Fellow  citizens,\n\n of 1900:", "é ☃ \U0001d518\t!", "", " a", "<|endoftext|>x"])
+def test_every_byte_comes_back(kind: str, size: int, text: str) -> None:
+    tokenizer = train_tokenizer(TokenizerConfig(kind=TokenizerKind(kind), vocab_size=size), TEXTS)
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    assert tokenizer.decode(ids, skip_special_tokens=False) == text
+    assert tokenizer.get_vocab_size() == size
+    assert max(ids, default=0) < size
+
+
+def test_wordpiece_matches_the_longest_piece() -> None:
+    config = TokenizerConfig(kind=TokenizerKind.wordpiece, vocab_size=200, lowercase=True)
+    tokenizer = train_tokenizer(config, TEXTS)
+    pieces = tokenizer.encode(make_text(3), add_special_tokens=False).tokens
+    assert any(piece.startswith("##") for piece in pieces)
+    assert "[UNK]" not in pieces
+    assert tokenizer.encode("ARBEL").ids == tokenizer.encode("arbel").ids
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram", "wordpiece"])
+def test_a_corpus_too_small_for_the_vocabulary(kind: str) -> None:
+    with pytest.raises(BadInput, match="too small"):
+        train_tokenizer(TokenizerConfig(kind=TokenizerKind(kind), vocab_size=5000), ["one two three"])
+
+
+def test_pieces_give_the_tokens_of_the_whole() -> None:
+    tokenizer = train_tokenizer(TokenizerConfig(kind=TokenizerKind.bpe, vocab_size=400), TEXTS)
+    text = " ".join(TEXTS[:5]).replace(". ", ".  \n ")
+    pieces = list(split_text(text, 300))
+    assert len(pieces) > 10
+    assert "".join(pieces) == text
+    apart = [i for piece in pieces for i in tokenizer.encode(piece, add_special_tokens=False).ids]
+    assert apart == tokenizer.encode(text, add_special_tokens=False).ids
+
+
+def test_a_word_without_end_is_cut() -> None:
+    assert max(map(len, split_text("x" * 1_000_000, 1000))) == 16_000
+    assert "".join(split_text("x" * 100_001, 1000)) == "x" * 100_001
+
+
+def test_not_a_tokenizer(tmp_path: Path) -> None:
+    config = TokenizerConfig(kind=TokenizerKind.bpe, vocab_size=400)
+    save_tokenizer(train_tokenizer(config, TEXTS), config, tmp_path, 64)
+    assert load_tokenizer(tmp_path).get_vocab_size() == 400
+    (tmp_path / "tokenizer.json").write_text('{"model": 3}')
+    with pytest.raises(BadInput, match="not a tokenizer"):
+        load_tokenizer(tmp_path)
