@@ -1,6 +1,6 @@
 """What `make tiny` reached and cost, from the release that it left.
 
-    python -m benchmarks.tiny [RELEASE]      (default: runs/tiny/release)
+python -m benchmarks.tiny [RELEASE]      (default: runs/tiny/release)
 """
 
 import sys

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 
 from train.batches import Sequences
-from train.config import Config, config_digest, public, resolved, to_yaml
+from train.config import Config, compose, config_digest, public, resolved, to_yaml
 from train.documents import SPLITS, Kind, build_corpus, fetch, read_documents
 from train.evaluate import FiveGram, Text, evaluate_texts, five_gram_bits_per_byte, read_texts
 from train.model import Llama, build_model
 from train.numerics import Choices, digest_tensors, look_at_machine
-from train.records import BadInput, Json, digest_file, digest_json, read_json, write_atomically, write_json
+from train.records import BadInput, Json, digest_file, digest_json, printable, read_json, write_atomically, write_json
 from train.release import Ingredients, publish
 from train.run import (
     Job,
@@ -43,6 +43,8 @@ from train.run import (
 from train.sample import Sampling, generate
 from train.tokens import TokenStore, load_tokenizer, save_tokenizer, token_id, train_tokenizer, write_shards
 
+_NO_ATTEMPTS: dict[str, Any] = {"starts": 0, "seconds": {}, "peak_memory_gb": 0.0}
+
 __all__ = ["Stopped", "fetch_for", "run_recipe"]
 
 
@@ -58,7 +60,7 @@ def run_recipe(config: Config) -> dict[str, Any]:
         run = Run(config, folder)
         run.prepare()
         summary = run.stage("documents", run.documents_inputs(), run.make_documents)
-        tokens = run.stage("tokens", {"documents": summary["documents_digest"]}, run.make_tokens)
+        tokens = run.stage("tokens", {"documents": summary["documents_digest"]}, lambda: run.make_tokens(summary))
         trained = run.stage("training", {"tokens": tokens["train"]["digest"]}, run.make_weights)
         results = run.stage("evaluation", {"weights": trained["weights_digest"]}, run.make_results)
         inputs = {"results": digest_json(results), "tokens": tokens["validation"]["digest"]}
@@ -103,7 +105,7 @@ class Run:
 
     def _count_start(self) -> None:
         record = self.folder / "attempts.json"
-        attempts: dict[str, Any] = read_json(record) if record.is_file() else {"starts": 0, "seconds": {}}
+        attempts: dict[str, Any] = read_json(record) if record.is_file() else dict(_NO_ATTEMPTS)
         if not (self.folder / "done" / "release.json").is_file():
             write_json(record, attempts | {"starts": attempts["starts"] + 1})
 
@@ -122,15 +124,17 @@ class Run:
         start = time.perf_counter()
         outputs = dict(make())
         seconds = time.perf_counter() - start
-        self._add_seconds(name, seconds)
+        self._count_cost(name, seconds)
         write_json(record, {"inputs": key, "outputs": outputs})
         say(f"{name:<10} {seconds:.0f} s")
         return outputs
 
-    def _add_seconds(self, name: str, seconds: float) -> None:
+    def _count_cost(self, name: str, seconds: float) -> None:
         record = self.folder / "attempts.json"
         attempts = read_json(record)
-        write_json(record, attempts | {"seconds": attempts["seconds"] | {name: round(seconds, 1)}})
+        attempts["seconds"][name] = round(seconds, 1)
+        attempts["peak_memory_gb"] = max(attempts["peak_memory_gb"], _peak_memory_gb())
+        write_json(record, attempts)
 
     def documents_inputs(self) -> dict[str, Any]:
         """The files of a folder are part of what the corpus is made from; a package or a revision is pinned."""
@@ -148,10 +152,10 @@ class Run:
         say(f"documents  {summary['kept']} kept of {summary['seen']}; left out: {left_out}")
         return summary
 
-    def make_tokens(self) -> Json:
+    def make_tokens(self, summary: Json) -> Json:
         """tokens/: the tokenizer and both splits encoded."""
         documents, folder = self.folder / "documents", self.folder / "tokens"
-        with progress("tokenizer", 0, "B") as bar:
+        with progress("tokenizer", summary["by"]["split"]["train"]["bytes"], "B") as bar:
 
             def texts() -> Iterator[str]:
                 for document in read_documents(documents, "train"):
@@ -164,7 +168,7 @@ class Run:
         }
         end = self.config.tokenizer.end_of_text
         for split in SPLITS:
-            with progress("tokens", 0, "B") as bar:
+            with progress("tokens", summary["by"]["split"][split]["bytes"], "B") as bar:
                 result[split] = write_shards(
                     read_documents(documents, split), tokenizer, end, folder, split, bar.update
                 )
@@ -181,7 +185,7 @@ class Run:
         def watch(model: Llama, step: int) -> Mapping[str, Any]:
             lines = [self._speak(model, tokenizer, prompt, 40) for prompt in config.run.prompts]
             for line in lines:
-                say(f"step {step:>5}  {' '.join(line.split())[:100]}")
+                say(f"step {step:>5}  {' '.join(printable(line).split())[:100]}")
             return {"bits_per_byte": evaluate_texts(model, few, config.evaluate)["total"], "samples": lines}
 
         plain = resolved(config)
@@ -278,8 +282,6 @@ class Run:
     def _cost(self, model: Llama, trained: Json, tokens: Json) -> Json:
         attempts = read_json(self.folder / "attempts.json")
         seen = trained["tokens"]
-        # macOS counts bytes where Linux counts kilobytes
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         outcome = {
             "seconds": round(sum(attempts["seconds"].values()), 1),
             "seconds_by_stage": attempts["seconds"],
@@ -287,10 +289,16 @@ class Run:
             "tokens": seen,
             "epochs": round(seen / tokens["train"]["tokens"], 2),
             "flops": float(seen * model.flops_per_token()),
-            "peak_memory_gb": round(peak / 1e9, 2),
+            "peak_memory_gb": attempts["peak_memory_gb"],
             "energy": "not measured",
         }
         return {"forecast": "none was made", "outcome": outcome, "attempts": attempts["starts"]}
+
+
+def _peak_memory_gb() -> float:
+    """The most memory that this process has held. macOS counts bytes where Linux counts kilobytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return round(peak / 1e9, 2)
 
 
 def _check_same(before: Json, now: Json, folder: Path) -> None:
@@ -318,9 +326,10 @@ def _few(texts: list[Text], tokens: int) -> list[Text]:
 
 
 def _choices(values: Json) -> list[dict[str, Any]]:
-    """The choices that carry their reason; `default` is the recipe's own where nothing was chosen."""
+    """The choices that carry their reason, beside what stands in their place where nothing is chosen."""
+    usual = resolved(compose([]))
     return [
-        {"key": room, "value": values[room]["name"], "default": values[room]["name"], "why": values[room]["why"]}
+        {"key": room, "value": values[room]["name"], "default": usual[room]["name"], "why": values[room]["why"]}
         for room in ("data", "model", "optim")
         if values[room].get("why")
     ]

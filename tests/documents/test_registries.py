@@ -1,8 +1,11 @@
 """Packages are taken by hash from whatever index pip is configured with; here, one on this machine."""
 
+import base64
 import functools
 import hashlib
 import http.server
+import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,6 +45,50 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
     yield served
     server.shutdown()
+
+
+@pytest.fixture
+def npm_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An npm registry with one package, whose scripts must never run."""
+    if shutil.which("npm") is None:
+        pytest.skip("npm is not installed")
+    manifest = {"name": "old-texts", "version": "1.0.0", "scripts": {"prepare": "touch /tmp/fusee-script-ran"}}
+    tarball = tar_of(
+        tmp_path / "old-texts-1.0.0.tgz",
+        (entry("package/package.json"), json.dumps(manifest).encode()),
+        (entry("package/a.txt"), b"A"),
+    )
+    integrity = "sha512-" + base64.b64encode(hashlib.sha512(tarball.read_bytes()).digest()).decode()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            where = f"http://127.0.0.1:{self.server.server_port}/tarball.tgz"
+            version = {**manifest, "dist": {"tarball": where, "integrity": integrity}}
+            packument = {"name": "old-texts", "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": version}}
+            body = tarball.read_bytes() if self.path.endswith(".tgz") else json.dumps(packument).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("npm_config_registry", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "npm-cache"))
+    yield tarball
+    server.shutdown()
+
+
+def test_an_npm_package_is_packed_and_never_run(npm_registry: Path, tmp_path: Path) -> None:
+    mark = Path("/tmp/fusee-script-ran")
+    mark.unlink(missing_ok=True)
+    fetched = fetch_package("npm", "old-texts", "1.0.0", sha256_of(npm_registry), tmp_path / "cache")
+    assert sha256_of(fetched) == sha256_of(npm_registry)
+    assert not mark.exists()
+    with pytest.raises(BadInput, match="sha256"):
+        fetch_package("npm", "old-texts", "1.0.0", "0" * 64, tmp_path / "cache")
 
 
 def sha256_of(path: Path) -> str:

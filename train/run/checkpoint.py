@@ -95,10 +95,10 @@ def _sync(path: Path) -> None:
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """The checkpoints in `folder`, oldest first."""
-    return sorted((path for path in folder.glob("step-*") if _NAME.fullmatch(path.name)), key=step_of)
+    return sorted((path for path in folder.glob("step-*") if _NAME.fullmatch(path.name)), key=_step_of)
 
 
-def step_of(checkpoint: Path) -> int:
+def _step_of(checkpoint: Path) -> int:
     """The step in a checkpoint's name."""
     return int(checkpoint.name.removeprefix("step-"))
 
@@ -106,7 +106,7 @@ def step_of(checkpoint: Path) -> int:
 def forget_checkpoints(folder: Path, keep: Collection[int]) -> None:
     """Delete the checkpoints of all steps but these."""
     for path in list_checkpoints(folder):
-        if step_of(path) not in keep:
+        if _step_of(path) not in keep:
             shutil.rmtree(path)
 
 

@@ -28,7 +28,6 @@ from train.run.checkpoint import (
     load_newest,
     optimizer_tensors,
     save_checkpoint,
-    step_of,
 )
 from train.run.metrics import Metrics, progress, say
 from train.run.signals import StopFlag, Stopped
@@ -87,45 +86,22 @@ class Job:
     open_metrics: Callable[[int], Metrics]
     watch: Callable[[Llama, int], Mapping[str, Any]]
 
+    @property
+    def tokens_per_step(self) -> int:
+        """Over all passes of a step."""
+        return self.optim.sequences_per_step * self.sequences.seq_len
+
 
 def train(job: Job) -> Json:
     """Train to the last step, from the newest checkpoint if there is one; returns what it cost."""
     run, optim, model = job.run, job.optim, job.model
     torch.set_num_threads(job.choices.threads)
-    precision: Any = Precision.FABRIC[job.choices.precision]
-    fabric = Fabric(accelerator=job.choices.device, devices=1, precision=precision)
     optimizers = make_optimizers(optim, model, Precision.DTYPE[job.choices.precision])
     model.initialise(run.seed)
-    chain = Chain(job.folder / "chain.jsonl")
-    state = _resume(job, optimizers)
-    done = state.step if state else 0
+    keeper = Keeper(job, optimizers)
+    done = keeper.resume()
     apply_plan(model.blocks, job.parallel, compiling=job.choices.compile)
-    wrapped = fabric.setup_module(model)
-    wrapped.mark_forward_method("hidden")
-    step_function = Step(job, wrapped, fabric, optimizers)
-    chain.rewind(done)
-    metrics = job.open_metrics(done)
-    tokens_per_step = optim.sequences_per_step * job.sequences.seq_len
-    clock = Clock(state.seconds if state else 0.0)
-
-    publish = published_steps(optim.steps, run.publish)
-
-    def save(step: int) -> None:
-        digest = digest_tensors(model.state_dict())
-        saved = State(
-            step=step,
-            tokens_seen=step * tokens_per_step,
-            config_digest=job.config_digest,
-            chain=chain.add(step, digest) if step in publish else chain.head,
-            weights_digest=digest,
-            optimizer_digest=digest_tensors(optimizer_tensors(model, optimizers)),
-            seconds=clock.total(),
-        )
-        newest = save_checkpoint(job.folder / "checkpoints", saved, model, optimizers)
-        forget_checkpoints(job.folder / "checkpoints", publish | {step_of(newest)})
-
-    if state is None:
-        save(0)
+    take_step = Step(job, optimizers)
     batches = load_batches(
         job.sequences,
         seed=run.seed,
@@ -133,29 +109,28 @@ def train(job: Job) -> Json:
         first_step=done,
         steps=optim.steps,
     )
-    bar = progress("training", optim.steps * tokens_per_step, "tok", initial=done * tokens_per_step)
-    with StopFlag() as stop, bar:
+    tokens, clock = job.tokens_per_step, keeper.clock
+    bar = progress("training", optim.steps * tokens, "tok", initial=done * tokens)
+    with job.open_metrics(done) as metrics, StopFlag() as stop, bar:
         for step, batch in enumerate(batches, start=done + 1):
-            loss, norm, rate = step_function(step, batch)
-            bar.update(tokens_per_step)
+            loss, norm, rate = take_step(step, batch)
+            bar.update(tokens)
             if step % run.log_every == 0 or step in (1, optim.steps):
-                speed = clock.speed(step * tokens_per_step)
                 bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
+                speed = clock.speed(step * tokens)
                 metrics.log(step, loss=loss, gradient_norm=norm, learning_rate=rate, tokens_per_second=speed)
-            if step % run.checkpoint_every == 0 or step in publish or stop.received:
-                save(step)
+            if step % run.checkpoint_every == 0 or step in keeper.published or stop.received:
+                keeper.save(step)
             if step % run.evaluate_every == 0 or step == optim.steps:
                 with clock.paused(), eagerly():
                     metrics.log(step, **job.watch(model, step))
             if stop.received and step < optim.steps:
-                metrics.close()
                 raise Stopped(stop.received, step)
-    metrics.close()
     return {
         "seconds": round(clock.total(), 1),
-        "tokens": optim.steps * tokens_per_step,
+        "tokens": optim.steps * tokens,
         "weights_digest": digest_tensors(model.state_dict()),
-        "chain": chain.head,
+        "chain": keeper.chain.head,
     }
 
 
@@ -164,20 +139,55 @@ def published_steps(steps: int, count: int) -> set[int]:
     return {0} | {max(1, round(number * steps / count)) for number in range(1, count + 1)}
 
 
-def _resume(job: Job, optimizers: Mapping[str, torch.optim.Optimizer]) -> State | None:
-    for found in load_newest(job.folder / "checkpoints", job.model, optimizers, job.config_digest):
-        if isinstance(found, State):
-            say(f"going on from step {found.step}")
-            return found
-        say(found)
-    return None
+class Keeper:
+    """Saves the run and brings it back: checkpoints, the chain of digests, and the seconds spent."""
+
+    def __init__(self, job: Job, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
+        self._job, self._optimizers = job, optimizers
+        self._folder = job.folder / "checkpoints"
+        self.published = published_steps(job.optim.steps, job.run.publish)
+        self.chain = Chain(job.folder / "chain.jsonl")
+        self.clock = Clock(0.0)
+
+    def resume(self) -> int:
+        """Load the newest checkpoint that holds, or save the initial weights; returns the steps that are done."""
+        for found in load_newest(self._folder, self._job.model, self._optimizers, self._job.config_digest):
+            if isinstance(found, State):
+                say(f"going on from step {found.step}")
+                self.chain.rewind(found.step)
+                self.clock = Clock(found.seconds)
+                return found.step
+            say(found)
+        self.chain.rewind(-1)
+        self.save(0)
+        return 0
+
+    def save(self, step: int) -> None:
+        """A checkpoint of this step; earlier ones that are not for the release are deleted."""
+        job = self._job
+        digest = digest_tensors(job.model.state_dict())
+        state = State(
+            step=step,
+            tokens_seen=step * job.tokens_per_step,
+            config_digest=job.config_digest,
+            chain=self.chain.add(step, digest) if step in self.published else self.chain.head,
+            weights_digest=digest,
+            optimizer_digest=digest_tensors(optimizer_tensors(job.model, self._optimizers)),
+            seconds=self.clock.total(),
+        )
+        save_checkpoint(self._folder, state, job.model, self._optimizers)
+        forget_checkpoints(self._folder, self.published | {step})
 
 
 class Step:
     """One optimizer step: batch in, (loss, gradient norm, learning-rate factor) out."""
 
-    def __init__(self, job: Job, wrapped: Any, fabric: Fabric, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
-        self._job, self._wrapped, self._fabric, self._optimizers = job, wrapped, fabric, optimizers
+    def __init__(self, job: Job, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
+        self._job, self._optimizers = job, optimizers
+        precision: Any = Precision.FABRIC[job.choices.precision]
+        self._fabric = Fabric(accelerator=job.choices.device, devices=1, precision=precision)
+        self._wrapped = self._fabric.setup_module(job.model)
+        self._wrapped.mark_forward_method("hidden")
         self._passes = micro_steps(job.optim.sequences_per_step, job.parallel.sequences_per_device)
         self._precision = Precision.DTYPE[job.choices.precision]
 

@@ -65,7 +65,10 @@ class Metrics:
             numbers = {key: value for key, value in values.items() if isinstance(value, int | float)}
             self._wandb.log(numbers, step=step)
 
-    def close(self) -> None:
+    def __enter__(self) -> "Metrics":
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Close the file and end the wandb run."""
         self._file.close()
         if self._wandb is not None:
