@@ -42,7 +42,7 @@ DOORS = {
     "sentencepiece": {"tokens"},
     "hydra": {"config"},
     "omegaconf": {"config"},
-    "lightning": {"run", "parallel"},
+    "lightning_fabric": {"run", "parallel"},
     "wandb": {"run"},
     "matplotlib": {"run"},
     "tqdm": {"run"},

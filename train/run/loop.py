@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
 
 from train.batches import Sequences, load_batches
 from train.loss import linear_cross_entropy
@@ -184,6 +183,8 @@ class Step:
 
     def __init__(self, job: Job, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
         self._job, self._optimizers = job, optimizers
+        from lightning_fabric import Fabric  # brings torch._dynamo: seconds that a mistyped key need not wait for
+
         precision: Any = Precision.FABRIC[job.choices.precision]
         self._fabric = Fabric(accelerator=job.choices.device, devices=1, precision=precision)
         self._wrapped = self._fabric.setup_module(job.model)
