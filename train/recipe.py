@@ -80,7 +80,7 @@ class Run:
         values = public(resolved(self.config))
         record = self.folder / "config.json"
         if record.is_file():
-            _check_same(read_json(record), public(resolved(self.config, recipe_only=True)), self.folder)
+            self._keep_or_begin_anew(read_json(record), public(resolved(self.config, recipe_only=True)))
         for path in [*self.folder.glob(".*.tmp"), *self.folder.glob("*/.*.tmp")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         write_json(record, public(resolved(self.config, recipe_only=True)))
@@ -89,6 +89,18 @@ class Run:
         self.machine = self._choose()
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(self.config.data.cache).resolve() / "compiled"))
         self._count_start()
+
+    def _keep_or_begin_anew(self, before: Json, now: Json) -> None:
+        """A folder with weights belongs to its config; one in which nothing was trained yet may change its mind."""
+        names = _differences(json.loads(json.dumps(before)), json.loads(json.dumps(now)), "")
+        if names:
+            self._refuse_if_trained(f"made by another config (it differs in {', '.join(names[:5])})")
+            for name in ("done", "documents", "tokens"):
+                shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def _refuse_if_trained(self, why: str) -> None:
+        if list_checkpoints(self.folder / "checkpoints"):
+            raise BadInput(f"{self.folder}: {why}; nothing was changed. Choose another run.name, or delete the folder")
 
     def _choose(self) -> Choices:
         """What this run computes in: as before, unless the user now says otherwise."""
@@ -118,9 +130,7 @@ class Run:
             if done["inputs"] == key:
                 say(f"{name:<10} done")
                 return dict(done["outputs"])
-            raise BadInput(
-                f"{self.folder}: its {name} were made from other inputs; choose another run.name, or delete the folder"
-            )
+            self._refuse_if_trained(f"its {name} were made from other inputs")
         start = time.perf_counter()
         outputs = dict(make())
         seconds = time.perf_counter() - start
@@ -299,16 +309,6 @@ def _peak_memory_gb() -> float:
     """The most memory that this process has held. macOS counts bytes where Linux counts kilobytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return round(peak / 1e9, 2)
-
-
-def _check_same(before: Json, now: Json, folder: Path) -> None:
-    """Raises BadInput naming the keys in which two configs differ."""
-    names = sorted(key for key in _differences(json.loads(json.dumps(before)), json.loads(json.dumps(now)), ""))
-    if names:
-        raise BadInput(
-            f"{folder}: made by another config (it differs in {', '.join(names[:5])}); nothing was changed. "
-            "Choose another run.name, or delete the folder"
-        )
 
 
 def _differences(a: Any, b: Any, key: str) -> list[str]:

@@ -103,6 +103,13 @@ def test_a_folder_of_another_config_is_not_overwritten(school: Path, tmp_path: P
         (school / "new.txt").unlink()
 
 
+def test_a_folder_in_which_nothing_was_trained_may_change_its_mind(school: Path, tmp_path: Path) -> None:
+    words = small_run(school, tmp_path)
+    with pytest.raises(BadInput, match="too small for tokenizer"):
+        run_recipe(compose([*words, "tokenizer.vocab_size=9000"]))
+    assert run_recipe(compose(words))["ingredients"]["tokenizer"]["vocab_size"] == 300
+
+
 def test_wandb_gets_the_same_numbers_offline(school: Path, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.delenv("WANDB_MODE", raising=False)
     run_recipe(compose(small_run(school, tmp_path, "logger=wandb", "optim.steps=12")))

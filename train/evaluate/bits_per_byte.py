@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 from torch.nn import functional
 
 from train.model import Llama
@@ -102,11 +101,12 @@ def _nats(model: Llama, windows: Sequence[_Window], length: int, device: torch.d
         n = len(window.tokens) - 1
         inputs[row, :n] = window.tokens[:-1]
         targets[row, window.counted_from : n] = window.tokens[1 + window.counted_from :]
-    logits = model(torch.from_numpy(inputs).to(device)).float()
-    losses: Tensor = functional.cross_entropy(
-        logits.flatten(0, 1), torch.from_numpy(targets).to(device).flatten(), reduction="none"
-    )
-    return [float(row) for row in losses.double().view(len(windows), length).sum(1)]
+    wanted = torch.from_numpy(targets).to(device)
+    counted = wanted != -100
+    logits = model.head(model.hidden(torch.from_numpy(inputs).to(device))[counted]).float()
+    losses = torch.zeros(wanted.shape, dtype=torch.float64, device=device)
+    losses[counted] = functional.cross_entropy(logits, wanted[counted], reduction="none").double()
+    return [float(row) for row in losses.sum(1)]
 
 
 def _report(texts: Sequence[Text], bits: npt.NDArray[np.float64]) -> dict[str, Any]:

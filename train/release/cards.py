@@ -8,7 +8,7 @@ from typing import Any
 from train.records import Json, printable
 from train.release.configs import ReleaseConfig
 
-_HUB_LICENCES = {"Apache-2.0": "apache-2.0", "CC-PDDC": "pddl", "CC0-1.0": "cc0-1.0", "CC-BY-4.0": "cc-by-4.0"}
+_HUB_LICENCES = {"Apache-2.0": "apache-2.0", "CC0-1.0": "cc0-1.0", "CC-BY-4.0": "cc-by-4.0"}
 
 
 def text(value: Any) -> str:
@@ -139,7 +139,7 @@ def data_card(record: Json, recipe: Json, summary: Json, config: ReleaseConfig) 
     tokens = record["ingredients"]["tokenizer"]["bytes_per_token"]
     density = [(kind, text(value), number) for kind, row in tokens.items() for value, number in row.items()]
     personal = ", ".join(f"{kind} {count}" for kind, count in summary["personal_data"].items()) or "none found"
-    front = _front_matter({"language": sorted(summary["by"]["language"]), "license": _one_licence(summary)})
+    front = _front_matter({"language": sorted(summary["by"]["language"]), **_licences(summary)})
     return f"""{front}
 # Data: {text(data["name"])}
 
@@ -200,9 +200,12 @@ An author, or somebody who is spoken of, writes to: {text(config.contact)}. The 
 """
 
 
-def _one_licence(summary: Json) -> str:
-    licences = list(summary["by"]["licence"])
-    return _HUB_LICENCES.get(licences[0], "other") if len(licences) == 1 else "other"
+def _licences(summary: Json) -> dict[str, Any]:
+    """The Hub's names, and the SPDX names where it has none."""
+    names = list(summary["by"]["licence"])
+    if len(names) == 1 and names[0] in _HUB_LICENCES:
+        return {"license": _HUB_LICENCES[names[0]]}
+    return {"license": "other", "license_name": ", ".join(names)}
 
 
 def attribution(manifest: Path) -> str:
