@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -121,7 +122,7 @@ def test_every_command_in_the_documents_is_one_that_the_door_knows() -> None:
     from train.config import compose
 
     for command in found:
-        words = [word for word in command.split() if not word.startswith("--")]
+        words = [word for word in shlex.split(command) if not word.startswith("--")]
         if words[0] in verbs:
             continue
         compose([word.replace("...", "x") for word in words if "=" in word])

@@ -5,14 +5,8 @@ The same command again skips what is done and goes on with what was interrupted.
 never overwritten.
 """
 
-import json
 import os
-import resource
-import shutil
-import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +19,12 @@ from train.documents import SPLITS, Kind, build_corpus, fetch, read_documents
 from train.evaluate import FiveGram, Text, evaluate_texts, five_gram_bits_per_byte, read_texts
 from train.model import Llama, build_model
 from train.numerics import Choices, digest_tensors, look_at_machine
-from train.records import BadInput, Json, digest_file, digest_json, printable, read_json, write_atomically, write_json
+from train.records import Json, digest_file, digest_json, printable, read_json, write_atomically, write_json
 from train.release import Ingredients, publish
 from train.run import (
     Job,
     Metrics,
+    RunFolder,
     Stopped,
     list_checkpoints,
     lock_folder,
@@ -42,8 +37,6 @@ from train.run import (
 )
 from train.sample import Sampling, generate
 from train.tokens import TokenStore, load_tokenizer, save_tokenizer, token_id, train_tokenizer, write_shards
-
-_NO_ATTEMPTS: dict[str, Any] = {"starts": 0, "seconds": {}, "peak_memory_gb": 0.0}
 
 __all__ = ["Stopped", "fetch_for", "run_recipe"]
 
@@ -58,98 +51,45 @@ def run_recipe(config: Config) -> dict[str, Any]:
     folder = Path(config.run.folder) / config.run.name
     with lock_folder(folder):
         run = Run(config, folder)
-        run.prepare()
-        summary = run.stage("documents", run.documents_inputs(), run.make_documents)
-        tokens = run.stage("tokens", {"documents": summary["documents_digest"]}, lambda: run.make_tokens(summary))
-        trained = run.stage("training", {"tokens": tokens["train"]["digest"]}, run.make_weights)
-        results = run.stage("evaluation", {"weights": trained["weights_digest"]}, run.make_results)
+        stage = run.record.stage
+        summary = stage("documents", run.documents_inputs(), run.make_documents)
+        tokens = stage("tokens", {"documents": summary["documents_digest"]}, lambda: run.make_tokens(summary))
+        trained = stage("training", {"tokens": tokens["train"]["digest"]}, run.make_weights)
+        results = stage("evaluation", {"weights": trained["weights_digest"]}, run.make_results)
         inputs = {"results": digest_json(results), "tokens": tokens["validation"]["digest"]}
-        return run.stage("release", inputs, lambda: run.make_release(summary, tokens, trained, results))
+        return stage("release", inputs, lambda: run.make_release(summary, tokens, trained, results))
 
 
-@dataclass
 class Run:
-    """One run folder, and the config that it belongs to."""
+    """The stages of one run: what each is made from, and how."""
 
-    config: Config
-    folder: Path
-
-    def prepare(self) -> None:
-        """Make sure that the folder belongs to this config, tidy what a killed run left, and count the start."""
-        self.digest = config_digest(self.config)
-        values = public(resolved(self.config))
-        record = self.folder / "config.json"
-        if record.is_file():
-            self._keep_or_begin_anew(read_json(record), public(resolved(self.config, recipe_only=True)))
-        for path in [*self.folder.glob(".*.tmp"), *self.folder.glob("*/.*.tmp")]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        write_json(record, public(resolved(self.config, recipe_only=True)))
-        with write_atomically(self.folder / "config.yaml") as file:
-            file.write(to_yaml(values))
+    def __init__(self, config: Config, folder: Path) -> None:
+        self.config, self.folder, self.digest = config, folder, config_digest(config)
+        self.record = RunFolder(folder, public(resolved(config, recipe_only=True)))
+        with write_atomically(folder / "config.yaml") as file:
+            file.write(to_yaml(public(resolved(config))))
         self.machine = self._choose()
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(self.config.data.cache).resolve() / "compiled"))
-        self._count_start()
-
-    def _keep_or_begin_anew(self, before: Json, now: Json) -> None:
-        """A folder with weights belongs to its config; one in which nothing was trained yet may change its mind."""
-        names = _differences(json.loads(json.dumps(before)), json.loads(json.dumps(now)), "")
-        if names:
-            self._refuse_if_trained(f"made by another config (it differs in {', '.join(names[:5])})")
-            for name in ("done", "documents", "tokens"):
-                shutil.rmtree(self.folder / name, ignore_errors=True)
-
-    def _refuse_if_trained(self, why: str) -> None:
-        if list_checkpoints(self.folder / "checkpoints"):
-            raise BadInput(f"{self.folder}: {why}; nothing was changed. Choose another run.name, or delete the folder")
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(config.data.cache).resolve() / "compiled"))
 
     def _choose(self) -> Choices:
         """What this run computes in: as before, unless the user now says otherwise."""
         run, record = self.config.run, self.folder / "machine.json"
         chosen = look_at_machine(run.precision, run.compile, run.threads)
-        if record.is_file():
-            before = Choices(**read_json(record))
-            asked = (run.precision != "auto", run.compile != "auto", run.threads != 0)
-            if not any(asked):
-                chosen = before
+        asked = run.precision != "auto" or run.compile != "auto" or run.threads
+        if record.is_file() and not asked:
+            chosen = Choices(**read_json(record))
         say(f"machine    {chosen.why}")
         write_json(record, chosen.record())
         return chosen
 
-    def _count_start(self) -> None:
-        record = self.folder / "attempts.json"
-        attempts: dict[str, Any] = read_json(record) if record.is_file() else dict(_NO_ATTEMPTS)
-        if not (self.folder / "done" / "release.json").is_file():
-            write_json(record, attempts | {"starts": attempts["starts"] + 1})
-
-    def stage(self, name: str, inputs: Json, make: Callable[[], Json]) -> dict[str, Any]:
-        """The outputs of a stage: those recorded, or made now and then recorded."""
-        record = self.folder / "done" / f"{name}.json"
-        key = digest_json({"config": self.digest, **inputs})
-        if record.is_file():
-            done = read_json(record)
-            if done["inputs"] == key:
-                say(f"{name:<10} done")
-                return dict(done["outputs"])
-            self._refuse_if_trained(f"its {name} were made from other inputs")
-        start = time.perf_counter()
-        outputs = dict(make())
-        seconds = time.perf_counter() - start
-        self._count_cost(name, seconds)
-        write_json(record, {"inputs": key, "outputs": outputs})
-        say(f"{name:<10} {seconds:.0f} s")
-        return outputs
-
-    def _count_cost(self, name: str, seconds: float) -> None:
-        record = self.folder / "attempts.json"
-        attempts = read_json(record)
-        attempts["seconds"][name] = round(seconds, 1)
-        attempts["peak_memory_gb"] = max(attempts["peak_memory_gb"], _peak_memory_gb())
-        write_json(record, attempts)
-
     def documents_inputs(self) -> dict[str, Any]:
         """The files of a folder are part of what the corpus is made from; a package or a revision is pinned."""
         return {
-            name: {path.name: digest_file(path) for path in sorted(Path(source.path).rglob("*")) if path.is_file()}
+            name: {
+                path.relative_to(source.path).as_posix(): digest_file(path)
+                for path in sorted(Path(source.path).rglob("*"))
+                if path.is_file()
+            }
             for name, source in self.config.data.sources.items()
             if source.kind is Kind.files and Path(source.path).is_dir()
         }
@@ -290,7 +230,7 @@ class Run:
                     file.write("\n" + "\n".join(f"    {line}" for line in sample.splitlines()) + "\n")
 
     def _cost(self, model: Llama, trained: Json, tokens: Json) -> Json:
-        attempts = read_json(self.folder / "attempts.json")
+        attempts = self.record.attempts()
         seen = trained["tokens"]
         outcome = {
             "seconds": round(sum(attempts["seconds"].values()), 1),
@@ -303,19 +243,6 @@ class Run:
             "energy": "not measured",
         }
         return {"forecast": "none was made", "outcome": outcome, "attempts": attempts["starts"]}
-
-
-def _peak_memory_gb() -> float:
-    """The most memory that this process has held. macOS counts bytes where Linux counts kilobytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return round(peak / 1e9, 2)
-
-
-def _differences(a: Any, b: Any, key: str) -> list[str]:
-    if isinstance(a, dict) and isinstance(b, dict):
-        names = sorted(set(a) | set(b))
-        return [found for name in names for found in _differences(a.get(name), b.get(name), f"{key}.{name}".strip("."))]
-    return [] if a == b else [key]
 
 
 def _few(texts: list[Text], tokens: int) -> list[Text]:

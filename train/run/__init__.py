@@ -1,6 +1,7 @@
 """The run: the loop, checkpoints, signals, metrics and plots."""
 
 from train.run.checkpoint import list_checkpoints, read_tensors
+from train.run.folder import RunFolder
 from train.run.lock import lock_folder
 from train.run.loop import Job, Precision, RunConfig, train
 from train.run.metrics import LoggerConfig, LoggerName, Metrics, progress, read_metrics, say
@@ -14,6 +15,7 @@ __all__ = [
     "Metrics",
     "Precision",
     "RunConfig",
+    "RunFolder",
     "Stopped",
     "list_checkpoints",
     "lock_folder",

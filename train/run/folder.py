@@ -1,0 +1,95 @@
+"""A run's folder: which config it belongs to, which stages are done, and what they have cost so far.
+
+done/STAGE.json   what a stage was made from (a digest) and what came out; written when its outputs are complete
+config.json       the recipe's part of the config: a folder with weights never changes it
+attempts.json     starts, seconds by stage, peak memory
+"""
+
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from train.records import BadInput, Json, digest_json, read_json, write_json
+from train.run.checkpoint import list_checkpoints
+from train.run.metrics import say
+
+
+class RunFolder:
+    """The bookkeeping of one run. The caller holds its lock."""
+
+    def __init__(self, path: Path, recipe: Json) -> None:
+        """Raises BadInput if the folder holds weights of another recipe."""
+        self.path = path
+        self._digest = digest_json(recipe)
+        self._tidy()
+        record = path / "config.json"
+        if record.is_file():
+            self._keep_or_begin_anew(read_json(record), recipe)
+        write_json(record, recipe)
+        attempts = self.attempts()
+        if not (path / "done" / "release.json").is_file():
+            write_json(path / "attempts.json", attempts | {"starts": attempts["starts"] + 1})
+
+    def attempts(self) -> dict[str, Any]:
+        """What the run has cost so far: {"starts", "seconds": {stage: s}, "peak_memory_gb"}."""
+        record = self.path / "attempts.json"
+        return dict(read_json(record)) if record.is_file() else {"starts": 0, "seconds": {}, "peak_memory_gb": 0.0}
+
+    def stage(self, name: str, inputs: Json, make: Callable[[], Json]) -> dict[str, Any]:
+        """The outputs of a stage: those recorded, or made now and then recorded."""
+        record = self.path / "done" / f"{name}.json"
+        key = digest_json({"config": self._digest, **inputs})
+        if record.is_file():
+            done = read_json(record)
+            if done["inputs"] == key:
+                say(f"{name:<10} done")
+                return dict(done["outputs"])
+            self._refuse_if_trained(f"its {name} were made from other inputs")
+        start = time.perf_counter()
+        outputs = dict(make())
+        seconds = time.perf_counter() - start
+        self._count_cost(name, max(seconds, outputs.get("seconds", 0.0)))  # training knows of earlier attempts
+        write_json(record, {"inputs": key, "outputs": outputs})
+        say(f"{name:<10} {seconds:.0f} s")
+        return outputs
+
+    def _tidy(self) -> None:
+        """Take away what a killed run left half-written."""
+        for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def _keep_or_begin_anew(self, before: Json, now: Json) -> None:
+        """A folder with weights belongs to its recipe; one in which nothing was trained yet may change its mind."""
+        names = differences(before, now)
+        if names:
+            self._refuse_if_trained(f"made by another config (it differs in {', '.join(names[:5])})")
+            for name in ("done", "documents", "tokens"):
+                shutil.rmtree(self.path / name, ignore_errors=True)
+
+    def _refuse_if_trained(self, why: str) -> None:
+        if list_checkpoints(self.path / "checkpoints"):
+            raise BadInput(f"{self.path}: {why}; nothing was changed. Choose another run.name, or delete the folder")
+
+    def _count_cost(self, name: str, seconds: float) -> None:
+        attempts = self.attempts()
+        attempts["seconds"][name] = round(seconds, 1)
+        attempts["peak_memory_gb"] = max(attempts["peak_memory_gb"], _peak_memory_gb())
+        write_json(self.path / "attempts.json", attempts)
+
+
+def differences(a: Any, b: Any, key: str = "") -> list[str]:
+    """The keys, with dots, in which two nested dictionaries differ."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        names = sorted(set(a) | set(b))
+        return [found for name in names for found in differences(a.get(name), b.get(name), f"{key}.{name}".strip("."))]
+    return [] if a == b else [key]
+
+
+def _peak_memory_gb() -> float:
+    """The most memory that this process has held. macOS counts bytes where Linux counts kilobytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return round(peak / 1e9, 2)
