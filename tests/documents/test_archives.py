@@ -65,6 +65,13 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
         Archive(zip_of(tmp_path / "a.whl", "a", b"/etc/passwd", 0o120777))
 
 
+def test_a_member_that_is_damaged(tmp_path: Path) -> None:
+    path = zip_of(tmp_path / "a.whl", "a", b"some text that is stored as it is")
+    path.write_bytes(path.read_bytes().replace(b"some text", b"same text"))
+    with Archive(path) as archive, pytest.raises(BadInput, match="cannot be read"):
+        archive.read("a")
+
+
 def test_too_large_and_not_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = zip_of(tmp_path / "a.whl", "a", b"x" * 11)
     with monkeypatch.context() as limits:

@@ -6,6 +6,7 @@ no link, no device, no more and no larger members than a text corpus can need.
 
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -55,16 +56,21 @@ class Archive:
         if name not in self._sizes:
             raise BadInput(f"{self.path.name}: holds no file {printable(name)!r}")
         size = self._sizes[name]
-        if self._zip is not None:
-            with self._zip.open(name) as member:
-                data = member.read(size + 1)
-        else:
-            assert self._tar is not None
-            extracted = self._tar.extractfile(name)
-            data = extracted.read(size + 1) if extracted is not None else b""
+        try:
+            data = self._read(name, size + 1)
+        except (OSError, EOFError, RuntimeError, zlib.error, tarfile.TarError, zipfile.BadZipFile) as error:
+            raise BadInput(f"{self.path.name}: {printable(name)!r} cannot be read ({error})") from error
         if len(data) != size:
             raise BadInput(f"{self.path.name}: {printable(name)!r} is not as long as the archive says")
         return data
+
+    def _read(self, name: str, limit: int) -> bytes:
+        if self._zip is not None:
+            with self._zip.open(name) as member:
+                return member.read(limit)
+        assert self._tar is not None
+        extracted = self._tar.extractfile(name)
+        return extracted.read(limit) if extracted is not None else b""
 
     def _members(self) -> Iterator[tuple[str, int]]:
         if self._zip is not None:

@@ -122,8 +122,11 @@ def _limited(found: Iterator[Found], limit: int) -> Iterator[Found]:
 
 def _read_table(name: str, source: SourceConfig, archive: Archive) -> Iterator[Found]:
     """A table of metadata in the archive, whose rows say where each text stands."""
-    table = archive.read(source.metadata).decode("utf-8-sig")
-    for row in csv.DictReader(io.StringIO(table)):
+    try:
+        rows = list(csv.DictReader(io.StringIO(archive.read(source.metadata).decode("utf-8-sig"))))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{source.metadata}: not a table that can be read ({error})") from error
+    for row in rows:
         yield make_document(name, source, row, archive.read(_fill(source.text, row)))
 
 
