@@ -64,6 +64,7 @@ def imports(path: Path) -> list[str]:
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.append(node.module)
+            found += [f"train.{alias.name}" for alias in node.names if node.module == "train" and alias.name[0] != "_"]
     return found
 
 

@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError) as error:
         line = _in_one_line(error)
         if line is None:
             raise
@@ -58,7 +58,7 @@ def _in_one_line(error: Exception) -> str | None:
 
     if isinstance(error, BadInput):
         return f"error: {printable(str(error))}"
-    if (isinstance(error, OSError) and error.errno is not None) or "No space left" in str(error):
+    if isinstance(error, OSError):
         return f"error: {printable(str(error))}; what was complete before is still there"
     return None
 
@@ -142,7 +142,7 @@ def _fetch(words: list[str]) -> int:
 
     fetched = [str(path) for path in fetch_for(compose(words))]
     _write_json(json_file, fetched)
-    print("\n".join(fetched) or "nothing to fetch: the sources lie on this machine")
+    print("\n".join(fetched) or "nothing to fetch beforehand")
     return 0
 
 

@@ -25,7 +25,7 @@ from train.documents import DataConfig
 from train.evaluate import EvaluateConfig
 from train.model import LlamaConfig
 from train.optim import OptimConfig
-from train.parallel import ParallelConfig
+from train.parallel import ParallelConfig, micro_steps
 from train.records import BadInput, digest_json, printable
 from train.release import ReleaseConfig
 from train.run import LoggerConfig, RunConfig
@@ -73,6 +73,17 @@ class Config:
     evaluate: EvaluateConfig
     release: ReleaseConfig
     logger: LoggerConfig = field(default_factory=LoggerConfig)
+
+    def __post_init__(self) -> None:
+        """What two rooms must agree on."""
+        if self.model.vocab_size != self.tokenizer.vocab_size:
+            raise BadInput(
+                f"model.vocab_size={self.model.vocab_size} is not tokenizer.vocab_size={self.tokenizer.vocab_size}: "
+                "set the tokenizer's, the model's follows"
+            )
+        if self.evaluate.stride > self.model.seq_len:
+            raise BadInput(f"evaluate.stride={self.evaluate.stride}: at most model.seq_len={self.model.seq_len}")
+        micro_steps(self.optim.sequences_per_step, self.parallel.sequences_per_device)
 
 
 _NAMING = {"experiment", "data", "tokenizer", "model", "objective", "optim", "numerics"}
@@ -250,25 +261,16 @@ def config_digest(config: Config) -> str:
 
 
 def public(values: dict[str, Any]) -> dict[str, Any]:
-    """The resolved config without the place of a folder on this disk."""
+    """The resolved config without the places of folders on this disk."""
+    values = values | {"run": {key: value for key, value in values["run"].items() if key != "folder"}}
     sources = {
         name: source | {"path": Path(source["path"]).name if Path(source["path"]).exists() else source["path"]}
         for name, source in values["data"]["sources"].items()
     }
-    return values | {"data": values["data"] | {"sources": sources}}
+    data = {key: value for key, value in values["data"].items() if key != "cache"}
+    return values | {"data": data | {"sources": sources}}
 
 
 def to_yaml(values: dict[str, Any]) -> str:
     """As YAML, for people and for a rebuild."""
     return OmegaConf.to_yaml(OmegaConf.create(values), sort_keys=True)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A resolved config that was written by `to_yaml`. Raises BadInput if it is not one."""
-    try:
-        values = OmegaConf.to_container(OmegaConf.load(path))
-    except (OSError, OmegaConfBaseException, ValueError) as error:
-        raise BadInput(f"{path}: not a config that can be read ({_in_one_line(error)})") from error
-    if not isinstance(values, dict):
-        raise BadInput(f"{path}: not a config")
-    return {str(key): value for key, value in values.items()}

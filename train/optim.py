@@ -6,14 +6,14 @@ Newton-Schulz steps; embeddings, head, norms and biases take AdamW (Loshchilov a
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from train.records import BadInput
+from train.records import MACHINE, BadInput
 
 
 class OptimizerName(Enum):
@@ -51,14 +51,17 @@ class OptimConfig:
     warmup_steps: int = 0
     decay_share: float = 1.0
     final_factor: float = 0.0
-    why: str = ""
+    why: str = field(default="", metadata=MACHINE)
 
     def __post_init__(self) -> None:
         for name in ("steps", "sequences_per_step", "lr", "adamw_lr", "clip_norm"):
-            if getattr(self, name) <= 0:
-                raise BadInput(f"optim.{name}={getattr(self, name)}: must be more than 0")
-        if not 0 <= self.decay_share <= 1:
-            raise BadInput(f"optim.decay_share={self.decay_share}: a share of the steps, from 0 to 1")
+            if not 0 < getattr(self, name) < math.inf:
+                raise BadInput(f"optim.{name}={getattr(self, name)}: must be more than 0, and finite")
+        for name in ("decay_share", "momentum", "beta1", "beta2", "final_factor"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise BadInput(f"optim.{name}={getattr(self, name)}: must be from 0 to 1")
+        if not 0 <= self.weight_decay < math.inf or self.newton_schulz_steps < 1 or not self.eps > 0:
+            raise BadInput("optim: weight_decay must be at least 0, newton_schulz_steps at least 1, eps more than 0")
         if not 0 <= self.warmup_steps <= self.steps:
             raise BadInput(f"optim.warmup_steps={self.warmup_steps}: from 0 to optim.steps={self.steps}")
 

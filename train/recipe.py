@@ -1,8 +1,8 @@
 """The stages in order: documents -> tokens -> training -> evaluation -> release.
 
 A stage writes its outputs whole and then a line in `done/`: the digest of what it was made from, and what came out.
-The same command again skips what is done and goes on with what was interrupted. A folder made from something else is
-never overwritten.
+The same command again skips what is done and goes on with what was interrupted. A folder with weights that were
+made from something else is never overwritten.
 """
 
 import os
@@ -18,20 +18,19 @@ from train.config import Config, compose, config_digest, public, resolved, to_ya
 from train.documents import SPLITS, Kind, build_corpus, fetch, read_documents
 from train.evaluate import FiveGram, Text, evaluate_texts, five_gram_bits_per_byte, read_texts
 from train.model import Llama, build_model
-from train.numerics import Choices, digest_tensors, look_at_machine
-from train.records import Json, digest_file, digest_json, printable, read_json, write_atomically, write_json
+from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine
+from train.records import BadInput, Json, digest_file, digest_json, printable, read_json, write_atomically, write_json
 from train.release import Ingredients, publish
 from train.run import (
     Job,
     Metrics,
     RunFolder,
     Stopped,
-    list_checkpoints,
+    load_weights,
     lock_folder,
     plot_run,
     progress,
     read_metrics,
-    read_tensors,
     say,
     train,
 )
@@ -52,12 +51,17 @@ def run_recipe(config: Config) -> dict[str, Any]:
     with lock_folder(folder):
         run = Run(config, folder)
         stage = run.record.stage
-        summary = stage("documents", run.documents_inputs(), run.make_documents)
-        tokens = stage("tokens", {"documents": summary["documents_digest"]}, lambda: run.make_tokens(summary))
-        trained = stage("training", {"tokens": tokens["train"]["digest"]}, run.make_weights)
-        results = stage("evaluation", {"weights": trained["weights_digest"]}, run.make_results)
-        inputs = {"results": digest_json(results), "tokens": tokens["validation"]["digest"]}
-        return stage("release", inputs, lambda: run.make_release(summary, tokens, trained, results))
+        summary = stage("documents", run.documents_inputs(), "documents/summary.json", run.make_documents)
+        inputs: Json = {"documents": summary["documents_digest"]}
+        tokens = stage("tokens", inputs, "tokens/validation-index.json", lambda: run.make_tokens(summary))
+        inputs = {"tokens": tokens["train"]["digest"]}
+        trained = stage("training", inputs, run.last_checkpoint, run.make_weights)
+        inputs = {"weights": trained["weights_digest"], "evaluate": resolved(config.evaluate)}
+        results = stage("evaluation", inputs, "done/evaluation.json", lambda: run.make_results(trained))
+        inputs = {"results": digest_json(results), "release": resolved(config.release), "data": config.data.warning}
+        return stage(
+            "release", inputs, "release/release.json", lambda: run.make_release(summary, tokens, trained, results)
+        )
 
 
 class Run:
@@ -72,12 +76,15 @@ class Run:
         os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(config.data.cache).resolve() / "compiled"))
 
     def _choose(self) -> Choices:
-        """What this run computes in: as before, unless the user now says otherwise."""
+        """What this run computes in: what the user says, else what was chosen before, else by a look at the machine."""
         run, record = self.config.run, self.folder / "machine.json"
-        chosen = look_at_machine(run.precision, run.compile, run.threads)
-        asked = run.precision != "auto" or run.compile != "auto" or run.threads
-        if record.is_file() and not asked:
-            chosen = Choices(**read_json(record))
+        precision, compiling, threads = run.precision, run.compile, run.threads
+        if record.is_file():
+            before = Choices(**read_json(record))
+            precision = before.precision if precision == "auto" else precision
+            compiling = ("blocks" if before.compile else "none") if compiling == "auto" else compiling
+            threads = threads or before.threads
+        chosen = look_at_machine(precision, compiling, threads)
         say(f"machine    {chosen.why}")
         write_json(record, chosen.record())
         return chosen
@@ -87,8 +94,8 @@ class Run:
         return {
             name: {
                 path.relative_to(source.path).as_posix(): digest_file(path)
-                for path in sorted(Path(source.path).rglob("*"))
-                if path.is_file()
+                for path in Path(source.path).rglob("*")
+                if path.is_file() and path.name.isprintable()
             }
             for name, source in self.config.data.sources.items()
             if source.kind is Kind.files and Path(source.path).is_dir()
@@ -151,7 +158,7 @@ class Run:
             open_metrics=lambda step: Metrics(self.folder, step, config.logger, config.run.name, plain),
             watch=watch,
         )
-        return train(job)
+        return {**train(job), "choices": self.machine.record(), "environment": describe_machine()}
 
     def _speak(self, model: Llama, tokenizer: Any, prompt: str, length: int) -> str:
         sampling = Sampling(max_tokens=length, seed=self.config.run.seed)
@@ -162,19 +169,32 @@ class Run:
         store = TokenStore(self.folder / "tokens", "validation")
         return read_texts(store, read_documents(self.folder / "documents", "validation"))
 
-    def model(self) -> Llama:
-        """The model of the last checkpoint."""
+    @property
+    def last_checkpoint(self) -> str:
+        """The file that training writes last."""
+        return f"checkpoints/step-{self.config.optim.steps:06d}/state.json"
+
+    def model(self, trained: Json) -> Llama:
+        """The model that was trained. Raises BadInput if its checkpoint is no longer what it was."""
         torch.set_num_threads(self.machine.threads)
         model = build_model(self.config.model)
-        newest = list_checkpoints(self.folder / "checkpoints")[-1]
-        model.load_state_dict(read_tensors(newest / "model.safetensors"))
+        try:
+            load_weights(model, (self.folder / self.last_checkpoint).parent)
+            if digest_tensors(dict(model.named_parameters())) != trained["weights_digest"]:
+                raise BadInput("its tensors are not those that were saved")
+        except BadInput as error:
+            self.record.forget("training")
+            raise BadInput(
+                f"{self.last_checkpoint}: damaged ({error}). Give the same command again: the end of the training is "
+                "done again from the checkpoint before"
+            ) from error
         return model
 
-    def make_results(self) -> Json:
+    def make_results(self, trained: Json) -> Json:
         """Bits per byte, beside the 5-gram's."""
         texts = self.texts()
         with progress("evaluation", sum(len(text.tokens) - 1 for text in texts), "tok") as bar:
-            bits = evaluate_texts(self.model(), texts, self.config.evaluate, bar.update)
+            bits = evaluate_texts(self.model(trained), texts, self.config.evaluate, bar.update)
         train_tokens = TokenStore(self.folder / "tokens", "train")
         yardstick = FiveGram(train_tokens.documents(), train_tokens.vocab_size)
         bits["five_gram"] = five_gram_bits_per_byte(yardstick, ((text.tokens, text.n_bytes) for text in texts))
@@ -187,8 +207,7 @@ class Run:
 
     def make_release(self, summary: Json, tokens: Json, trained: Json, results: Json) -> Json:
         """release/: everything together."""
-        model = self.model()
-        assert digest_tensors(model.state_dict()) == trained["weights_digest"]
+        model = self.model(trained)
         tokenizer = load_tokenizer(self.folder / "tokens")
         prompt = (self.config.run.prompts or [""])[0]
         sample = self._speak(model, tokenizer, prompt, 80)
@@ -211,7 +230,8 @@ class Run:
             results=results,
             cost=self._cost(model, trained, tokens),
             choices=_choices(values),
-            machine_choices=self.machine.record(),
+            machine_choices=trained["choices"],
+            environment=trained["environment"],
             chain=trained["chain"],
             sample=sample,
             end_of_text_id=token_id(tokenizer, self.config.tokenizer.end_of_text),

@@ -69,17 +69,33 @@ def test_whom_one_leaves_out_is_listed(school: Path, tmp_path: Path) -> None:
     assert all(row["authors"] == ["Author 2"] and row["rule"] == "exclude" and row["reason"] for row in excluded)
 
 
+def test_a_misspelt_author_is_not_passed_over(school: Path, tmp_path: Path) -> None:
+    config = config_for(school)
+    config.exclude = ExcludeConfig(authors=["Autor 2"])
+    with pytest.raises(BadInput, match="did you mean Author 2"):
+        build(config, tmp_path / "out")
+
+
 def test_strange_files_are_listed_not_fatal(school: Path, tmp_path: Path) -> None:
     (school / "empty.txt").write_bytes(b"")
     (school / "latin.txt").write_bytes("déjà vu, encore et toujours".encode("latin-1") * 20)
     (school / "escape.txt").write_text(make_text(50) + "\x1b[31mred", "utf-8")
     (school / "long.txt").write_text("x" * 50_000_000, "utf-8")
+    (school / "picture.jpg").write_bytes(b"\xff\xd8")
+    (school / "LOUD.TXT").write_text(make_text(70), "utf-8")
     summary = build(config_for(school), tmp_path / "out")
     rules = {row["id"].removeprefix("files/"): row["rule"] for row in lines(tmp_path / "out" / "excluded.jsonl")}
     assert rules == {
         "empty.txt": "length", "latin.txt": "encoding", "escape.txt": "control_characters", "long.txt": "length",
+        "picture.jpg": "format",
     }  # fmt: skip
-    assert summary["kept"] == 40
+    assert summary["kept"] == 41
+
+
+def test_rows_of_metadata_that_no_file_bears(school: Path, tmp_path: Path) -> None:
+    (school / "text-00.txt").rename(school / "text-zero.txt")
+    with pytest.raises(BadInput, match=r"text-00\.txt"):
+        build(config_for(school), tmp_path / "out")
 
 
 def test_tables_are_streamed(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The loop: the golden run, compiled as well as eager, checkpointed activations, and losses that are not finite."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,44 @@ def test_a_folder_in_which_nothing_was_trained_may_change_its_mind(school: Path,
     with pytest.raises(BadInput, match="too small for tokenizer"):
         run_recipe(compose([*words, "tokenizer.vocab_size=9000"]))
     assert run_recipe(compose(words))["ingredients"]["tokenizer"]["vocab_size"] == 300
+
+
+def test_tied_embeddings_run_from_documents_to_release(school: Path, tmp_path: Path) -> None:
+    record = run_recipe(compose(small_run(school, tmp_path, "model.tie_embeddings=true", "optim.steps=12")))
+    untied = run_recipe(compose(small_run(school, tmp_path / "untied", "optim.steps=12")))
+    assert untied["weights"]["parameters"] - record["weights"]["parameters"] == 300 * 32
+
+
+def test_what_somebody_deleted_is_made_again(school: Path, tmp_path: Path) -> None:
+    words = small_run(school, tmp_path, "optim.steps=12")
+    first, run = run_recipe(compose(words)), tmp_path / "small"
+    shutil.rmtree(run / "release")
+    (run / "tokens" / "train-00000.bin").write_bytes(b"")
+    shutil.rmtree(run / "tokens")
+    again = run_recipe(compose(words))
+    assert (run / "release" / "release.json").is_file()
+    assert again["ingredients"] == first["ingredients"]
+    assert again["weights"] == first["weights"]
+
+
+def test_a_damaged_last_checkpoint_is_trained_again(school: Path, tmp_path: Path) -> None:
+    words = small_run(school, tmp_path, "optim.steps=12")
+    first, run = run_recipe(compose(words)), tmp_path / "small"
+    shutil.rmtree(run / "release")
+    weights = run / "checkpoints" / "step-000012" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8] + b"damaged!")
+    with pytest.raises(BadInput, match="same command again"):
+        run_recipe(compose(words))
+    assert run_recipe(compose(words))["weights"] == first["weights"]
+
+
+def test_what_the_cards_say_may_change_without_training_again(school: Path, tmp_path: Path) -> None:
+    words = small_run(school, tmp_path, "optim.steps=12")
+    first = run_recipe(compose(words))
+    second = run_recipe(compose([*words, "release.publisher=A school"]))
+    assert second["publisher"] == "A school"
+    assert second["weights"] == first["weights"]
+    assert "A school" in (tmp_path / "small" / "release" / "README.md").read_text("utf-8")
 
 
 def test_wandb_gets_the_same_numbers_offline(school: Path, tmp_path: Path, monkeypatch) -> None:

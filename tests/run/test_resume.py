@@ -74,6 +74,34 @@ def wait_for(ready, process: subprocess.Popen[str], seconds: float = 120) -> Non
 
 
 @pytest.mark.slow
+def test_compiled_and_on_two_threads_as_tiny_is(tmp_path: Path) -> None:
+    """Killed once after a checkpoint, compiled and with several threads."""
+    school = write_school(tmp_path / "school")
+    more = ("run.compile=blocks", "run.threads=2")
+    wanted = finish(small_run(school, tmp_path / "whole", *more))
+    words = small_run(school, tmp_path / "killed", *more)
+    process = start(words)
+    wait_for((tmp_path / "killed" / "small" / "checkpoints" / "step-000010").exists, process)
+    process.kill()
+    process.communicate()
+    assert finish(words) == wanted
+
+
+def test_a_signal_during_an_evaluation_saves_too(undisturbed: tuple[Path, dict], tmp_path: Path) -> None:
+    school, wanted = undisturbed
+    words = small_run(school, tmp_path, "run.checkpoint_every=1000", "run.prompts=[a,b,c,d,e,f,g,h]")
+    process = start(words)
+    metrics = tmp_path / "small" / "metrics.jsonl"
+    wait_for(lambda: metrics.is_file() and '"step": 10,' in metrics.read_text(), process)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, out
+    step = int(out.split("after step ")[1].split(",")[0])
+    assert (tmp_path / "small" / "checkpoints" / f"step-{step:06d}").is_dir()
+    assert finish(words) == wanted
+
+
+@pytest.mark.slow
 def test_killed_at_ten_random_moments(undisturbed: tuple[Path, dict], tmp_path: Path) -> None:
     """SIGKILL, wherever it hits: in the documents, the tokens, a checkpoint, the evaluation or the release."""
     school, wanted = undisturbed

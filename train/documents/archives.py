@@ -4,6 +4,7 @@ An archive comes from outside. Before a byte of it is used, every member is look
 no link, no device, no more and no larger members than a text corpus can need.
 """
 
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -16,6 +17,9 @@ MAX_MEMBERS = 500_000
 MAX_MEMBER_BYTES = 512 * 2**20
 MAX_TOTAL_BYTES = 4 * 2**30
 
+# What the standard library raises on an archive that is damaged, encrypted or of a kind it does not read.
+_BROKEN = (OSError, EOFError, KeyError, RuntimeError, UnicodeDecodeError, lzma.LZMAError, zlib.error, tarfile.TarError,
+           zipfile.BadZipFile)  # fmt: skip
 _ZIP_LINK = 0o120000
 _ZIP_TYPE = 0o170000
 
@@ -33,7 +37,7 @@ class Archive:
             else:
                 self._tar = tarfile.open(path)  # noqa: SIM115 - closed in __exit__
             self._sizes = dict(self._members())
-        except (OSError, tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        except _BROKEN as error:
             raise BadInput(f"{path.name}: not an archive that can be read ({error})") from error
         if len(self._sizes) > MAX_MEMBERS or sum(self._sizes.values()) > MAX_TOTAL_BYTES:
             raise BadInput(f"{path.name}: more than {MAX_MEMBERS} files or {MAX_TOTAL_BYTES} bytes; not read")
@@ -58,7 +62,7 @@ class Archive:
         size = self._sizes[name]
         try:
             data = self._read(name, size + 1)
-        except (OSError, EOFError, RuntimeError, zlib.error, tarfile.TarError, zipfile.BadZipFile) as error:
+        except _BROKEN as error:
             raise BadInput(f"{self.path.name}: {printable(name)!r} cannot be read ({error})") from error
         if len(data) != size:
             raise BadInput(f"{self.path.name}: {printable(name)!r} is not as long as the archive says")

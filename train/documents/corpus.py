@@ -1,5 +1,6 @@
 """From sources to a corpus: every document is kept, or excluded with the rule and the reason; the sums are checked."""
 
+import difflib
 import hashlib
 import json
 from collections import Counter
@@ -19,6 +20,7 @@ from train.records import (
     Excluded,
     Tally,
     canonical_json,
+    printable,
     write_atomically,
     write_json,
 )
@@ -34,9 +36,9 @@ class DataConfig:
     sources: dict[str, SourceConfig]
     rules: RulesConfig
     exclude: ExcludeConfig = field(default_factory=ExcludeConfig)
-    description: str = ""
-    warning: str = ""
-    why: str = ""
+    description: str = field(default="", metadata=MACHINE)
+    warning: str = field(default="", metadata=MACHINE)
+    why: str = field(default="", metadata=MACHINE)
     cache: str = field(default="cache", metadata=MACHINE)
 
     def __post_init__(self) -> None:
@@ -55,7 +57,7 @@ def build_corpus(config: DataConfig, folder: Path, advance: Callable[[int], obje
 
     `advance` is told the bytes of each document as it is read, for a progress bar.
     """
-    summary = Summary()
+    summary, names = Summary(), Names(config.exclude)
     rules = make_rules(config.rules, config.exclude)
     with ExitStack() as stack:
         writers = {split: stack.enter_context(write_documents(folder, split)) for split in SPLITS}
@@ -64,6 +66,7 @@ def build_corpus(config: DataConfig, folder: Path, advance: Callable[[int], obje
         for name, source in config.sources.items():
             for found in read_source(name, source, Path(config.cache)):
                 advance(found.n_bytes)
+                names.see(found)
                 judged = judge(found, rules)
                 summary.add(judged)
                 if isinstance(judged, Document):
@@ -71,9 +74,37 @@ def build_corpus(config: DataConfig, folder: Path, advance: Callable[[int], obje
                     manifest.write(_line(judged.metadata()))
                 else:
                     excluded.write(_line(asdict(judged)))
+        names.check()
         result = summary.finish()
     write_json(folder / "summary.json", result)
     return result
+
+
+class Names:
+    """Whether whom or what the config leaves out is there at all: a misspelt name would leave nobody out."""
+
+    def __init__(self, exclude: ExcludeConfig) -> None:
+        self._wanted = {"authors": exclude.authors, "titles": exclude.titles, "ids": exclude.ids}
+        self._seen: dict[str, set[str]] = {kind: set() for kind in self._wanted}
+        self._wanted["sources"], self._seen["sources"] = exclude.sources, set()
+
+    def see(self, found: Document | Excluded) -> None:
+        """Remember a document's names."""
+        source, name = found.id.split("/", 1)
+        self._seen["authors"].update(found.authors)
+        self._seen["ids"].update((found.id, name))
+        self._seen["sources"].add(source)
+        if isinstance(found, Document):
+            self._seen["titles"].add(found.title)
+
+    def check(self) -> None:
+        """Raises BadInput naming the first that no document bears, and the nearest that one does."""
+        for kind, wanted in self._wanted.items():
+            for name in wanted:
+                if name not in self._seen[kind]:
+                    near = difflib.get_close_matches(name, self._seen[kind], n=3, cutoff=0.6)
+                    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+                    raise BadInput(f"data.exclude.{kind}: no document has {printable(name)!r}{printable(hint)}")
 
 
 def judge(found: Document | Excluded, rules: Iterable[Rule]) -> Document | Excluded:

@@ -15,6 +15,11 @@ def _spdx() -> Any:
     return license_expression.get_spdx_licensing()
 
 
+def is_known(name: str) -> bool:
+    """Whether `name` is one SPDX licence."""
+    return name in _spdx().known_symbols
+
+
 def refusal(expression: str, allowed: Collection[str]) -> str:
     """Why `expression` does not pass, or an empty string if it does.
 

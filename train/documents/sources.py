@@ -14,13 +14,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
 from fnmatch import fnmatch
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from train.documents.archives import Archive
 from train.documents.registries import fetch_package
-from train.records import BadInput, Document, Excluded, printable
+from train.records import BadInput, Document, Excluded, digest_file, printable
 
 Found = Document | Excluded
 Record = Mapping[str, Any]
@@ -65,7 +64,6 @@ class SourceConfig:
     licence: str = ""
     licence_basis: str = ""
     retrieved: str = ""
-    limit: int = 0
 
     def __post_init__(self) -> None:
         needs = {
@@ -109,15 +107,11 @@ def read_source(name: str, source: SourceConfig, cache: Path) -> Iterator[Found]
             reader = _read_table if source.metadata else _read_members
             fetched = datetime.fromtimestamp(path.stat().st_mtime, UTC).date().isoformat()
             source = replace(source, retrieved=source.retrieved or fetched)
-            yield from _limited(reader(name, source, archive), source.limit)
+            yield from reader(name, source, archive)
     elif source.kind is Kind.files:
-        yield from _limited(_read_folder(name, source), source.limit)
+        yield from _read_folder(name, source)
     else:
-        yield from _limited(_read_hub(name, source), source.limit)
-
-
-def _limited(found: Iterator[Found], limit: int) -> Iterator[Found]:
-    return islice(found, limit) if limit else found
+        yield from _read_hub(name, source)
 
 
 def _read_table(name: str, source: SourceConfig, archive: Archive) -> Iterator[Found]:
@@ -142,17 +136,32 @@ def _read_folder(name: str, source: SourceConfig) -> Iterator[Found]:
     folder = Path(source.path)
     if not folder.is_dir():
         raise BadInput(f"{printable(source.path)}: there is no such folder of documents")
+    files = {path.relative_to(folder).as_posix(): path for path in list_folder(folder)}
     beside = _read_metadata(folder)
-    paths = sorted(path for path in folder.rglob("*") if path.suffix in TEXT_FILES + TABLE_FILES and path.is_file())
-    for path in paths:
-        file = path.relative_to(folder).as_posix()
-        if path.parent == folder and path.stem == "metadata":
-            continue
-        if path.suffix in TEXT_FILES:
+    unmatched = sorted(set(beside) - set(files))
+    if unmatched:
+        raise BadInput(f"metadata beside the documents: there is no file {printable(unmatched[0])!r}")
+    for file, path in files.items():
+        if path.suffix.lower() in TEXT_FILES:
             yield make_document(name, source, {"id": file, **beside.get(file, {})}, path.read_bytes())
-        else:
+        elif path.suffix.lower() in TABLE_FILES:
             for number, record in enumerate(_stream_table(path)):
                 yield make_document(name, source, {"id": f"{file}#{number}", **record}, None)
+        else:
+            yield Excluded(
+                id=f"{name}/{file}", sha256=digest_file(path), url="", authors=(), stage="source", rule="format",
+                rule_version=1, value=path.suffix, reason=f"not one of {', '.join(TEXT_FILES + TABLE_FILES)}",
+                n_bytes=path.stat().st_size,
+            )  # fmt: skip
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """The files of a folder of documents, sorted; hidden ones and the metadata beside them are none."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    for path in paths:
+        if not path.name.isprintable():
+            raise BadInput(f"{printable(path.name)}: a file's name must be plain UTF-8")
+    return [path for path in paths if path.parent != folder or path.stem != "metadata"]
 
 
 def _read_metadata(folder: Path) -> dict[str, dict[str, Any]]:
@@ -162,10 +171,10 @@ def _read_metadata(folder: Path) -> dict[str, dict[str, Any]]:
         if (folder / "metadata.csv").is_file():
             rows = list(csv.DictReader(io.StringIO((folder / "metadata.csv").read_text("utf-8-sig"))))
         elif (folder / "metadata.jsonl").is_file():
-            lines = (folder / "metadata.jsonl").read_text("utf-8").splitlines()
+            lines = (folder / "metadata.jsonl").read_text("utf-8").split("\n")
             rows = [json.loads(line) for line in lines if line.strip()]
         return {str(row["file"]): row for row in rows}
-    except (ValueError, KeyError, csv.Error) as error:
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise BadInput(f"metadata beside the documents: each row needs a column `file` ({error})") from error
 
 

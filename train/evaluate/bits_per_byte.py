@@ -1,4 +1,6 @@
-"""Bits per byte: how many bits the model needs for each byte of a text, whatever its tokenizer.
+"""Bits per byte: how many bits the model needs for each byte of a text, whatever its vocabulary.
+
+(A tokenizer that drops spaces or case, as WordPiece does, has less to predict: its figure is not to be compared.)
 
 Each document stands alone, behind one end-of-text token. It is read in windows of `seq_len` tokens that begin `stride`
 tokens apart; each token counts once, in the first window that holds it, so that (but for the first window) it is
@@ -7,7 +9,7 @@ predicted from at least `seq_len - stride` tokens before it. All in float32, sum
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ import torch
 from torch.nn import functional
 
 from train.model import Llama
-from train.records import BadInput, Document
+from train.records import MACHINE, BadInput, Document
 from train.tokens import TokenStore
 
 
@@ -24,9 +26,9 @@ from train.tokens import TokenStore
 class EvaluateConfig:
     """`stride` 0 means half a window. `tokens_while_training` bounds the evaluations during a run."""
 
-    stride: int = 0
-    batch_size: int = 16
-    tokens_while_training: int = 16384
+    stride: int = field(default=0, metadata=MACHINE)
+    batch_size: int = field(default=16, metadata=MACHINE)
+    tokens_while_training: int = field(default=16384, metadata=MACHINE)
 
     def __post_init__(self) -> None:
         if self.stride < 0 or self.batch_size < 1:

@@ -6,10 +6,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from train.model import FAMILIES, Llama, build_model
+from train.numerics import save_tensors
 from train.records import BadInput, printable, read_json, write_json
 
 _WEIGHTS = "model.safetensors"
@@ -24,9 +25,9 @@ def to_hugging_face(model: Llama, folder: Path, *, token: int = 0) -> None:
     """Write config.json, generation_config.json and model.safetensors (float32). `token` begins and ends a text."""
     theirs = model.hugging_face_config(model.config) | {"bos_token_id": token, "eos_token_id": token}
     ours = model.state_dict()
-    tensors = {their: ours[our].detach().float().cpu().contiguous() for our, their in _names(model)}
+    tensors = {their: ours[our].float() for our, their in _names(model)}
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, folder / _WEIGHTS, metadata={"format": "pt"})
+    save_tensors(tensors, folder / _WEIGHTS)
     write_json(folder / "config.json", theirs)
     write_json(
         folder / "generation_config.json",
@@ -48,7 +49,7 @@ def from_hugging_face(folder: Path) -> Llama:
         raise BadInput(f"{folder}/config.json: rope_type={printable(str(rope['rope_type']))} is not supported")
     try:
         model = build_model(FAMILIES[kind].from_hugging_face_config(theirs))
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{folder}/config.json: cannot be read as a {kind} ({error!r})") from error
     _load(model, _read(folder), folder)
     return model
@@ -65,9 +66,17 @@ def _names(model: Llama) -> Iterator[tuple[str, str]]:
             yield from ((ours.format(i=i), theirs.format(i=i)) for i in range(model.config.n_layers))
 
 
+def _weight_map(index: Path) -> dict[str, str]:
+    value = read_json(index)
+    found = value.get("weight_map") if isinstance(value, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
+        raise BadInput(f"{index}: holds no weight_map")
+    return found
+
+
 def _read(folder: Path) -> dict[str, Tensor]:
     index = folder / f"{_WEIGHTS}.index.json"
-    files = sorted(set(read_json(index)["weight_map"].values())) if index.is_file() else [_WEIGHTS]
+    files = sorted(set(_weight_map(index).values())) if index.is_file() else [_WEIGHTS]
     tensors: dict[str, Tensor] = {}
     for name in files:
         path = folder / name

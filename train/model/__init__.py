@@ -2,13 +2,12 @@
 
 from train.model.llama import Llama, LlamaConfig
 
-ModelConfig = LlamaConfig
 FAMILIES = {"llama": Llama}
 
 
-def build_model(config: ModelConfig) -> Llama:
+def build_model(config: LlamaConfig) -> Llama:
     """The model of this config, its weights not yet initialised."""
     return FAMILIES[config.name](config)
 
 
-__all__ = ["FAMILIES", "Llama", "LlamaConfig", "ModelConfig", "build_model"]
+__all__ = ["FAMILIES", "Llama", "LlamaConfig", "build_model"]

@@ -3,7 +3,7 @@
 `model(tokens)` gives logits; training takes `hidden`, and the loss applies the head in chunks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from jaxtyping import Float, Int
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from train.model.init import initialise
 from train.model.parts import Attention, GatedMLP, PreNormBlock, Rotary, causal_mask_within
-from train.records import BadInput
+from train.records import MACHINE, BadInput
 
 
 @dataclass(kw_only=True)
@@ -33,12 +33,14 @@ class LlamaConfig:
     within_documents: bool = False
     init_embedding: float = 0.5
     init_gain: float = 0.5
-    why: str = ""
+    why: str = field(default="", metadata=MACHINE)
 
     def __post_init__(self) -> None:
-        for field in ("vocab_size", "seq_len", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_ff"):
-            if getattr(self, field) < 1:
-                raise BadInput(f"model.{field}={getattr(self, field)}: must be at least 1")
+        if self.name != "llama":
+            raise BadInput(f"model.name={self.name}: one of llama")
+        for name in ("vocab_size", "seq_len", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_ff"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"model.{name}={getattr(self, name)}: must be at least 1")
         if self.n_heads % self.n_kv_heads:
             raise BadInput(f"model.n_heads={self.n_heads} must be a multiple of model.n_kv_heads={self.n_kv_heads}")
         if self.d_head % 2:

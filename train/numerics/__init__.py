@@ -1,6 +1,6 @@
 """Arithmetic that all rooms share: integer hashes, digests of tensors, and what this machine computes in."""
 
-from train.numerics.digests import digest_tensors
+from train.numerics.digests import digest_tensors, save_tensors
 from train.numerics.hashing import hash_integers, permute, uniform_integers
 from train.numerics.machine import Choices, describe_machine, look_at_machine
 
@@ -11,5 +11,6 @@ __all__ = [
     "hash_integers",
     "look_at_machine",
     "permute",
+    "save_tensors",
     "uniform_integers",
 ]

@@ -7,7 +7,9 @@ precision or another number of threads gives other bits.
 import os
 import platform
 import shutil
+import sysconfig
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,7 +41,7 @@ def look_at_machine(precision: str = "auto", compiling: str = "auto", threads: i
     if compiling == "auto":
         able = device == "cuda" or has_compiler()
         compiling = "blocks" if able else "none"
-        reasons.append("blocks compiled" if able else "not compiled: no C++ compiler was found")
+        reasons.append("blocks compiled" if able else "not compiled: there is no C++ compiler, or no Python.h")
     chosen = threads or torch.get_num_threads()
     reasons.append(f"{chosen} threads on {device}")
     return Choices(
@@ -55,8 +57,10 @@ def has_bfloat16() -> bool:
 
 
 def has_compiler() -> bool:
-    """Whether torch.compile will find a C++ compiler."""
-    return shutil.which(os.environ.get("CXX", "g++")) is not None or shutil.which("clang++") is not None
+    """Whether torch.compile will find what it needs: a C++ compiler, and Python's own headers."""
+    compiler = os.environ.get("CXX") or ("clang++" if platform.system() == "Darwin" else "g++")
+    headers = Path(sysconfig.get_paths()["include"], "Python.h")
+    return shutil.which(compiler) is not None and headers.is_file()
 
 
 def _bfloat16_is_faster() -> bool:

@@ -8,19 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-from safetensors.torch import save_file
 
 from train import __version__
 from train.documents import SPLITS, documents_file
 from train.hugging_face import to_hugging_face
 from train.model import Llama
-from train.numerics import describe_machine, digest_tensors
+from train.numerics import digest_tensors
 from train.records import Json, write_atomically, write_json
 from train.release.cards import attribution, data_card, model_card
 from train.release.configs import ReleaseConfig
-from train.release.manifest import list_files, seal
-from train.release.source import source_root, write_source
-from train.run import list_checkpoints, read_tensors
+from train.release.manifest import seal
+from train.release.source import shipped, write_source
+from train.run import CHECKPOINT_FILES, list_checkpoints
 
 SCHEMA = Path(__file__).with_name("schema.json")
 
@@ -42,6 +41,7 @@ class Ingredients:
     cost: Json
     choices: list[dict[str, Any]]
     machine_choices: Json
+    environment: Json
     chain: str
     sample: str
     end_of_text_id: int
@@ -94,26 +94,19 @@ def _copy_training(parts: Ingredients, target: Path) -> None:
     extra = [name for name in ("loss.png", "speed.png", "samples.md") if (parts.run_folder / name).is_file()]
     _copy(parts.run_folder, target, extra)
     for checkpoint in list_checkpoints(parts.run_folder / "checkpoints"):
-        there = target / "checkpoints" / checkpoint.name
-        there.mkdir(parents=True)
-        for name in ("model.safetensors", "optimizer.safetensors"):
-            tensors = read_tensors(checkpoint / name)
-            save_file(tensors, there / name, metadata={"format": "pt"})
-        shutil.copyfile(checkpoint / "state.json", there / "state.json")
+        _copy(checkpoint, target / "checkpoints" / checkpoint.name, list(CHECKPOINT_FILES))
 
 
 def _write_recipe(parts: Ingredients, target: Path) -> dict[str, Any]:
     with write_atomically(target / "config.yaml") as file:
         file.write(parts.recipe_yaml)
-    constraints = source_root()[0] / "constraints.txt"
-    if constraints.is_file():
-        shutil.copyfile(constraints, target / "constraints.txt")
+    shutil.copyfile(shipped("constraints.txt"), target / "constraints.txt")
     return write_source(target / "source.tar")
 
 
 def _record(parts: Ingredients, code: dict[str, Any]) -> dict[str, Any]:
     """release.json: the one source, of which every card is an export."""
-    summary, weights = parts.summary, parts.model.state_dict()
+    summary, weights = parts.summary, dict(parts.model.named_parameters())
     return {
         "format": "fusee-release-1",
         "name": parts.name,
@@ -147,14 +140,13 @@ def _record(parts: Ingredients, code: dict[str, Any]) -> dict[str, Any]:
         "cost": dict(parts.cost),
         "results": {"bits_per_byte": dict(parts.results["bits_per_byte"])},
         "numerics": {"name": parts.recipe["numerics"]["name"], **parts.machine_choices},
-        "environment": describe_machine(),
+        "environment": dict(parts.environment),
         "withdrawals": [],
     }  # fmt: skip
 
 
 def _write_cards(parts: Ingredients, record: dict[str, Any], draft: Path) -> None:
-    licence = source_root()[0] / "LICENSE"
-    shutil.copyfile(licence, draft / "LICENSE")
+    shutil.copyfile(shipped("LICENSE"), draft / "LICENSE")
     cards = {
         "README.md": model_card(record, parts.recipe, parts.summary, parts.sample, parts.config),
         "ATTRIBUTION.md": attribution(parts.run_folder / "documents" / "manifest.jsonl"),
@@ -164,8 +156,3 @@ def _write_cards(parts: Ingredients, record: dict[str, Any], draft: Path) -> Non
         assert "[More Information Needed]" not in text
         with write_atomically(draft / name) as file:
             file.write(text)
-
-
-def release_bytes(folder: Path) -> int:
-    """How large a release is on disk."""
-    return sum((folder / name).stat().st_size for name in list_files(folder))

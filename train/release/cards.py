@@ -56,7 +56,7 @@ def model_card(record: Json, recipe: Json, summary: Json, sample: str, config: R
 # {text(record["name"])}, version {text(record["version"])}
 
 A language model of the {record["weights"]["family"]} family with {record["weights"]["parameters"]:,} parameters,
-trained from nothing on {summary["kept"]} documents ({summary["kept_bytes"]:,} bytes) that are all in this folder.
+trained from nothing on {summary["by"]["split"]["train"]["documents"]} documents ({summary["by"]["split"]["train"]["bytes"]:,} bytes), measured on {summary["by"]["split"]["validation"]["documents"]} others; all are in this folder.
 Data, recipe and weights are published together: `release.json` holds the digests that tie them.
 
 Published by {text(config.publisher)}. Contact: {text(config.contact)}.
@@ -114,7 +114,7 @@ Everything else stands in `recipe/config.yaml`, where no default is implicit; th
 
 ## Licence
 
-Weights and code: {text(config.weights_licence)}. Documents: see `data/README.md` and `ATTRIBUTION.md`.
+Weights: {text(config.weights_licence)}. Code: Apache-2.0. Documents: see `data/README.md` and `ATTRIBUTION.md`.
 """
 
 
@@ -217,7 +217,7 @@ def attribution(manifest: Path) -> str:
          text(d["url"] or d["source"]))
         for d in documents
     ]  # fmt: skip
-    head = "# Attribution\n\nWho wrote the texts that this model learned from. None of them was asked, and none endorses it.\n\n"
+    head = "# Attribution\n\nWho wrote the texts that this model learned from or was measured on. None of them was asked, and none endorses it.\n\n"
     return head + table(("author", "title", "date", "licence", "origin"), rows) + "\n"
 
 

@@ -1,25 +1,31 @@
 """What a release is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from train.records import BadInput
+from train.records import MACHINE, BadInput
 
 
 @dataclass(kw_only=True)
 class ReleaseConfig:
     """Who publishes, under which licence, and what the model is for."""
 
-    version: str = "1.0.0"
-    weights_licence: str = "Apache-2.0"
-    publisher: str = "whoever ran this recipe (release.publisher names them)"
-    contact: str = "whoever gave you this folder (release.contact names them)"
-    purpose: str = (
-        "Teaching and research: to see, remake and change every step between documents and a language model, on an "
-        "ordinary computer."
+    version: str = field(default="1.0.0", metadata=MACHINE)
+    weights_licence: str = field(default="Apache-2.0", metadata=MACHINE)
+    publisher: str = field(default="whoever ran this recipe (release.publisher names them)", metadata=MACHINE)
+    contact: str = field(default="whoever gave you this folder (release.contact names them)", metadata=MACHINE)
+    purpose: str = field(
+        default=(
+            "Teaching and research: to see, remake and change every step between documents and a language model, on an "
+            "ordinary computer."
+        ),
+        metadata=MACHINE,
     )
-    not_for: str = (
-        "Answering questions, giving advice, or any use in which somebody relies on what it says. It has learned how a "
-        "few texts sound, not what is true."
+    not_for: str = field(
+        default=(
+            "Answering questions, giving advice, or any use in which somebody relies on what it says. It has learned "
+            "how a few texts sound, not what is true."
+        ),
+        metadata=MACHINE,
     )
 
     def __post_init__(self) -> None:

@@ -12,6 +12,13 @@ _BESIDE = ("pyproject.toml", "constraints.txt", "LICENSE", "README.md")
 _SUFFIXES = {".py", ".json", ".yaml", ".md", ".txt", ".toml", ""}
 
 
+def shipped(name: str) -> Path:
+    """A file that comes with the program: at the root of a checkout, or inside an installed package."""
+    package = Path(__file__).resolve().parent.parent
+    beside = package.parent / name
+    return beside if (package.parent / "configs").is_dir() else package / name
+
+
 def source_root() -> tuple[Path, list[str]]:
     """The folder that holds the package, and the files of the program, relative to it."""
     package = Path(__file__).resolve().parent.parent

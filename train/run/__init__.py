@@ -1,6 +1,6 @@
 """The run: the loop, checkpoints, signals, metrics and plots."""
 
-from train.run.checkpoint import list_checkpoints, read_tensors
+from train.run.checkpoint import CHECKPOINT_FILES, list_checkpoints, load_weights, read_tensors
 from train.run.folder import RunFolder
 from train.run.lock import lock_folder
 from train.run.loop import Job, Precision, RunConfig, train
@@ -9,6 +9,7 @@ from train.run.plots import plot_run
 from train.run.signals import Stopped
 
 __all__ = [
+    "CHECKPOINT_FILES",
     "Job",
     "LoggerConfig",
     "LoggerName",
@@ -18,6 +19,7 @@ __all__ = [
     "RunFolder",
     "Stopped",
     "list_checkpoints",
+    "load_weights",
     "lock_folder",
     "plot_run",
     "progress",

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from train.numerics import digest_tensors
+from train.numerics import digest_tensors, save_tensors
 from train.records import BadInput, read_json, write_json
 
 _NAME = re.compile(r"step-(\d{6,})")
+CHECKPOINT_FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -55,7 +56,7 @@ def _load_optimizers(model: nn.Module, optimizers: Optimizers, tensors: Mapping[
     parameters = dict(model.named_parameters())
     for key, value in tensors.items():
         kind, name, entry = key.split("/")
-        optimizers[kind].state[parameters[name]][entry] = value
+        optimizers[kind].state[parameters[name]][entry] = value.to(parameters[name].device)
 
 
 def save_checkpoint(folder: Path, state: State, model: nn.Module, optimizers: Optimizers) -> Path:
@@ -65,8 +66,8 @@ def save_checkpoint(folder: Path, state: State, model: nn.Module, optimizers: Op
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        _save(model.state_dict(), temporary / "model.safetensors")
-        _save(optimizer_tensors(model, optimizers), temporary / "optimizer.safetensors")
+        save_tensors(_own_tensors(model), temporary / "model.safetensors")
+        save_tensors(optimizer_tensors(model, optimizers), temporary / "optimizer.safetensors")
         write_json(temporary / "state.json", asdict(state))
         shutil.rmtree(final, ignore_errors=True)
         temporary.rename(final)
@@ -77,12 +78,19 @@ def save_checkpoint(folder: Path, state: State, model: nn.Module, optimizers: Op
     return final
 
 
-def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
-    try:
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, path)
-    except SafetensorError as error:  # its way to say that the disk is full
-        raise OSError(str(error)) from error
-    _sync(path)
+def _own_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters, each once: a tied head is its embedding."""
+    return dict(model.named_parameters())
+
+
+def load_weights(model: nn.Module, checkpoint: Path) -> None:
+    """Bring a checkpoint's weights into `model`. Raises BadInput if they are not whole or are another model's."""
+    tensors, own = read_tensors(checkpoint / "model.safetensors"), _own_tensors(model)
+    if {name: t.shape for name, t in tensors.items()} != {name: p.shape for name, p in own.items()}:
+        raise BadInput(f"{checkpoint}: its tensors are another model's")
+    with torch.no_grad():
+        for name, parameter in own.items():
+            parameter.copy_(tensors[name])
 
 
 def _sync(path: Path) -> None:
@@ -124,16 +132,20 @@ def load_newest(folder: Path, model: nn.Module, optimizers: Optimizers, config_d
     for path in reversed(list_checkpoints(folder)):
         try:
             state = State(**read_json(path / "state.json"))
-            tensors = read_tensors(path / "model.safetensors")
-            optimizer = read_tensors(path / "optimizer.safetensors")
-            if (digest_tensors(tensors), digest_tensors(optimizer)) != (state.weights_digest, state.optimizer_digest):
-                raise BadInput(f"{path}: its tensors are not those that were saved")
         except (BadInput, TypeError) as error:
-            yield f"passed over a damaged checkpoint: {error}"
+            yield f"passed over a damaged checkpoint: {path}: {error}"
             continue
         if state.config_digest != config_digest:
             raise BadInput(f"{path}: made by another config; choose another run.name, or delete the run's folder")
-        model.load_state_dict(tensors)
+        try:
+            load_weights(model, path)
+            optimizer = read_tensors(path / "optimizer.safetensors")
+            found = digest_tensors(dict(model.named_parameters())), digest_tensors(optimizer)
+            if found != (state.weights_digest, state.optimizer_digest):
+                raise BadInput(f"{path}: its tensors are not those that were saved")
+        except BadInput as error:
+            yield f"passed over a damaged checkpoint: {error}"
+            continue
         _load_optimizers(model, optimizers, optimizer)
         yield state
         return

@@ -17,6 +17,8 @@ from train.records import BadInput, Json, digest_json, read_json, write_json
 from train.run.checkpoint import list_checkpoints
 from train.run.metrics import say
 
+_INTO_THE_WEIGHTS = ("documents", "tokens", "training")
+
 
 class RunFolder:
     """The bookkeeping of one run. The caller holds its lock."""
@@ -39,16 +41,20 @@ class RunFolder:
         record = self.path / "attempts.json"
         return dict(read_json(record)) if record.is_file() else {"starts": 0, "seconds": {}, "peak_memory_gb": 0.0}
 
-    def stage(self, name: str, inputs: Json, make: Callable[[], Json]) -> dict[str, Any]:
-        """The outputs of a stage: those recorded, or made now and then recorded."""
+    def stage(self, name: str, inputs: Json, last: str, make: Callable[[], Json]) -> dict[str, Any]:
+        """What a stage found out: as recorded, or made now and then recorded.
+
+        `last` is the file that the stage writes last. Where somebody has deleted it, the stage is done again.
+        """
         record = self.path / "done" / f"{name}.json"
         key = digest_json({"config": self._digest, **inputs})
         if record.is_file():
             done = read_json(record)
-            if done["inputs"] == key:
+            if done["inputs"] == key and (self.path / last).is_file():
                 say(f"{name:<10} done")
                 return dict(done["outputs"])
-            self._refuse_if_trained(f"its {name} were made from other inputs")
+            if done["inputs"] != key and name in _INTO_THE_WEIGHTS:
+                self._refuse_if_trained(f"its {name} were made from other inputs")
         start = time.perf_counter()
         outputs = dict(make())
         seconds = time.perf_counter() - start
@@ -56,6 +62,10 @@ class RunFolder:
         write_json(record, {"inputs": key, "outputs": outputs})
         say(f"{name:<10} {seconds:.0f} s")
         return outputs
+
+    def forget(self, name: str) -> None:
+        """Let a stage be done again."""
+        (self.path / "done" / f"{name}.json").unlink(missing_ok=True)
 
     def _tidy(self) -> None:
         """Take away what a killed run left half-written."""

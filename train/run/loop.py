@@ -16,7 +16,7 @@ import torch
 from train.batches import Sequences, load_batches
 from train.loss import linear_cross_entropy
 from train.model import Llama
-from train.numerics import Choices, digest_tensors, hash_integers
+from train.numerics import Choices, digest_tensors
 from train.optim import OptimConfig, make_optimizers, schedule_factor, set_learning_rate
 from train.parallel import ParallelConfig, apply_plan, clip_gradients, eagerly, micro_steps
 from train.records import MACHINE, BadInput, Batch, Json
@@ -66,6 +66,8 @@ class RunConfig:
         for name in ("publish", "checkpoint_every", "evaluate_every", "log_every"):
             if getattr(self, name) < 1:
                 raise BadInput(f"run.{name}={getattr(self, name)}: must be at least 1")
+        if self.threads < 0 or not 0 <= self.seed < 2**53:
+            raise BadInput("run.threads must be at least 0 (0: chosen), run.seed from 0 to 2^53")
         if not self.name or any(char in self.name for char in "/\\\0") or self.name.startswith("."):
             raise BadInput(f"run.name={self.name!r}: a plain folder name")
 
@@ -97,10 +99,10 @@ def train(job: Job) -> Json:
     torch.set_num_threads(job.choices.threads)
     optimizers = make_optimizers(optim, model, Precision.DTYPE[job.choices.precision])
     model.initialise(run.seed)
+    take_step = Step(job, optimizers)
     keeper = Keeper(job, optimizers)
     done = keeper.resume()
     apply_plan(model.blocks, job.parallel, compiling=job.choices.compile)
-    take_step = Step(job, optimizers)
     batches = load_batches(
         job.sequences,
         seed=run.seed,
@@ -117,18 +119,19 @@ def train(job: Job) -> Json:
             if step % run.log_every == 0 or step in (1, optim.steps):
                 bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
                 speed = clock.speed(step * tokens)
-                metrics.log(step, loss=loss, gradient_norm=norm, learning_rate=rate, tokens_per_second=speed)
-            if step % run.checkpoint_every == 0 or step in keeper.published or stop.received:
-                keeper.save(step)
+                metrics.log(step, loss=loss, gradient_norm=norm, learning_rate_factor=rate, tokens_per_second=speed)
             if step % run.evaluate_every == 0 or step == optim.steps:
                 with clock.paused(), eagerly():
                     metrics.log(step, **job.watch(model, step))
-            if stop.received and step < optim.steps:
-                raise Stopped(stop.received, step)
+            stopping = stop.received
+            if step % run.checkpoint_every == 0 or step in keeper.published or stopping:
+                keeper.save(step)
+            if stopping:
+                raise Stopped(stopping, step)
     return {
         "seconds": round(clock.total(), 1),
         "tokens": optim.steps * tokens,
-        "weights_digest": digest_tensors(model.state_dict()),
+        "weights_digest": digest_tensors(dict(model.named_parameters())),
         "chain": keeper.chain.head,
     }
 
@@ -164,7 +167,7 @@ class Keeper:
     def save(self, step: int) -> None:
         """A checkpoint of this step; earlier ones that are not for the release are deleted."""
         job = self._job
-        digest = digest_tensors(job.model.state_dict())
+        digest = digest_tensors(dict(job.model.named_parameters()))
         state = State(
             step=step,
             tokens_seen=step * job.tokens_per_step,
@@ -196,7 +199,6 @@ class Step:
         """Raises BadInput with the step and its sequences if the loss is not finite; the weights are then untouched."""
         job, model = self._job, self._job.model
         total = torch.zeros((), device=self._fabric.device)
-        torch.manual_seed(hash_integers(job.run.seed, step))
         for tokens, targets, documents in self._micro_batches(batch):
             hidden = self._wrapped.hidden(tokens, documents)
             loss = (
@@ -205,12 +207,13 @@ class Step:
             )
             self._fabric.backward(loss)
             total += loss.detach()
-        if not math.isfinite(value := total.item()):
-            raise BadInput(
-                f"the loss is {value} at step {step} (sequences {batch.sequences.tolist()}); nothing was saved since "
-                f"the last checkpoint. Try a lower optim.lr or optim.adamw_lr, or run.precision=float32"
-            )
         norm = clip_gradients(model.parameters(), job.optim.clip_norm)
+        if not (math.isfinite(value := total.item()) and math.isfinite(norm.item())):
+            raise BadInput(
+                f"the loss is {value} and its gradient's norm {norm.item()} at step {step} (sequences "
+                f"{batch.sequences.tolist()}); nothing was saved since the last checkpoint. Try run.precision=float32, "
+                "or another run.name with a lower optim.lr and optim.adamw_lr"
+            )
         factor = schedule_factor(job.optim, step - 1)
         set_learning_rate(self._optimizers.values(), factor)
         for optimizer in self._optimizers.values():

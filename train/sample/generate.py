@@ -24,14 +24,17 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.max_tokens < 1 or self.temperature < 0 or self.top_k < 0:
-            raise BadInput("sampling: max_tokens must be at least 1, temperature and top_k at least 0")
+        if self.max_tokens < 1 or not 0 <= self.temperature < 1000 or self.top_k < 0 or not 0 <= self.seed < 2**53:
+            raise BadInput("sampling: max_tokens must be at least 1; temperature, top_k and seed at least 0")
 
 
 def generate(model: Llama, tokenizer: Tokenizer, prompt: str, end_of_text: str, sampling: Sampling) -> str:
     """`prompt` and what the model makes of it, up to its end of text."""
     first = token_id(tokenizer, end_of_text)
+    prompt = prompt.encode("utf-8", "replace").decode()
     tokens = [first, *tokenizer.encode(prompt, add_special_tokens=False).ids]
+    if max(tokens) >= model.config.vocab_size:
+        raise BadInput("the tokenizer has more tokens than the model")
     new = list(_new_tokens(model, tokens, first, sampling))
     return str(tokenizer.decode(tokens[1:] + new))
 
@@ -69,7 +72,7 @@ def speak(folder: Path, prompt: str, sampling: Sampling) -> str:
     if not folder.is_dir():
         raise BadInput(f"{printable(str(folder))}: there is no such folder")
     about = read_json(folder / "tokenizer_config.json")
-    end_of_text = about.get("bos_token") or about.get("eos_token")
+    end_of_text = about.get("bos_token") or about.get("eos_token") if isinstance(about, dict) else None
     if not isinstance(end_of_text, str):
         raise BadInput(f"{folder}/tokenizer_config.json: names no bos_token to begin a text with")
     return generate(from_hugging_face(folder), load_tokenizer(folder), prompt, end_of_text, sampling)

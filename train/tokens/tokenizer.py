@@ -68,6 +68,7 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{config.end_of_text} $A", pair=None, special_tokens=[(config.end_of_text, first)]
     )
+    tokenizer.encode_special_tokens = True  # what a text says is text, also where it spells a special token
     return tokenizer
 
 
@@ -194,6 +195,7 @@ def save_tokenizer(tokenizer: Tokenizer, config: TokenizerConfig, folder: Path, 
         "eos_token": config.end_of_text,
         "model_max_length": max_length,
         "clean_up_tokenization_spaces": False,
+        "split_special_tokens": True,
     }
     if config.kind is TokenizerKind.wordpiece:
         about["unk_token"] = UNKNOWN
@@ -219,6 +221,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer in `folder`; a file that is not one is the user's to mend."""
     path = folder / "tokenizer.json"
     try:
-        return Tokenizer.from_str(path.read_text("utf-8"))
+        tokenizer = Tokenizer.from_str(path.read_text("utf-8"))
     except Exception as error:  # tokenizers raises bare Exception
         raise BadInput(f"{path}: not a tokenizer that can be read ({str(error)[:200]})") from error
+    tokenizer.encode_special_tokens = True
+    return tokenizer
