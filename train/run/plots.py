@@ -60,12 +60,10 @@ def _plot_loss(
     figure, axes = _axes(title, 2)
     top, bottom = axes
     values = [row["loss"] for row in losses]
-    smooth = [values[0]]
-    for value in values[1:]:
-        smooth.append(0.9 * smooth[-1] + 0.1 * value)
+    smooth = [sum(values[max(0, i - 9) : i + 1]) / len(values[max(0, i - 9) : i + 1]) for i in range(len(values))]
     x = _millions(losses, tokens_per_step)
     top.plot(x, values, color=_GREY, linewidth=0.8, label="each logged step")
-    top.plot(x, smooth, color=_BLUE, linewidth=2, label="running mean")
+    top.plot(x, smooth, color=_BLUE, linewidth=2, label="mean of the last ten")
     top.set_ylabel("training loss (nats per token)")
     top.legend(frameon=False)
     bottom.plot(

@@ -19,6 +19,7 @@ from train.records import BadInput, digest_json, read_json, write_atomically
 
 END_OF_TEXT = "<|endoftext|>"
 UNKNOWN = "[UNK]"
+_NEVER = -1e4  # the score of a piece that no text is cut into
 _LONGEST_LINE = 2000  # characters; sentencepiece passes over lines of more than max_sentence_length bytes
 
 
@@ -98,7 +99,7 @@ def _train_unigram(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
     names = specials(config)
     lines = (line for text in texts for line in _lines(text.replace("\n", " ")))
     found = _sentencepiece(lines, "unigram", config.vocab_size - len(names), byte_fallback=True)
-    pieces = [(name, 0.0) for name in names] + found
+    pieces = [(name, _NEVER) for name in names] + found
     tokenizer = Tokenizer(models.Unigram(pieces, unk_id=len(names), byte_fallback=True))
     tokenizer.add_special_tokens(names)
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
