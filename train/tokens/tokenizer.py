@@ -19,7 +19,6 @@ from train.records import BadInput, digest_json, read_json, write_atomically
 
 END_OF_TEXT = "<|endoftext|>"
 UNKNOWN = "[UNK]"
-_NEVER = -1e4  # the score of a piece that no text is cut into
 _LONGEST_LINE = 2000  # characters; sentencepiece passes over lines of more than max_sentence_length bytes
 
 
@@ -99,9 +98,8 @@ def _train_unigram(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
     names = specials(config)
     lines = (line for text in texts for line in _lines(text.replace("\n", " ")))
     found = _sentencepiece(lines, "unigram", config.vocab_size - len(names), byte_fallback=True)
-    pieces = [(name, _NEVER) for name in names] + found
-    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=len(names), byte_fallback=True))
-    tokenizer.add_special_tokens(names)
+    tokenizer = Tokenizer(models.Unigram(found, unk_id=0, byte_fallback=True))
+    tokenizer.add_special_tokens(names)  # after the pieces, and none of them: a text is never cut into one
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="never")])
     return tokenizer
