@@ -28,7 +28,7 @@ print(save_tokenizer(tokenizer, config, Path(sys.argv[3]), 64))
 @pytest.mark.parametrize(("kind", "size"), [("bpe", 400), ("unigram", 330), ("wordpiece", 200)])
 def test_trained_again_it_is_the_same(tmp_path: Path, kind: str, size: int) -> None:
     found = set()
-    for seed in ("0", "1", "2"):
+    for seed in ("0", "1"):
         out = tmp_path / seed
         environment = {**os.environ, "PYTHONHASHSEED": seed, "RAYON_NUM_THREADS": str(1 + int(seed))}
         done = subprocess.run(
