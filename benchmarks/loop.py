@@ -1,10 +1,10 @@
 """The loop beside a bare PyTorch loop, and beside the same model in float32, eager.
 
-    python -m benchmarks.loop [--steps 24] [--rounds 3]
+    python -m benchmarks.loop [--steps 12] [--rounds 6]
 
-All three take turns in one process on `tiny`'s model and batch. `overhead` is the loop's seconds a step over the bare
-loop's (the same compiled model, loss, optimizers and precision, its batches already in memory); `speed_up` is the eager
-float32 loop's (torch's own AdamW and cross-entropy) over ours.
+All three take turns in one process on `tiny`'s model and batch; each ratio is the median of the rounds. `overhead` is
+the loop's seconds a step over the bare loop's (the same compiled model, loss, optimizers and precision, its batches
+already in memory); `speed_up` is the eager float32 loop's (torch's own AdamW and cross-entropy) over ours.
 """
 
 import argparse
@@ -97,34 +97,44 @@ def plain(config: Config, batches: list[Any]) -> list[float]:
     return seconds[_WARM_UP:]
 
 
+def ratio(a: list[float], b: list[float]) -> float:
+    """The median of the ratios, round by round."""
+    return median([x / y for x, y in zip(a, b, strict=True)])
+
+
 def main() -> None:
     """Measure, print and write benchmarks/results/loop.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=24)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=6)
     given = parser.parse_args()
     config = compose(["+experiment=tiny", f"optim.steps={given.steps}", "run.log_every=1", "run.publish=1"])
     config.run.checkpoint_every = config.run.evaluate_every = 10**9
     choices = look_at_machine()
     torch.set_num_threads(choices.threads)
-    times: dict[str, list[float]] = {"ours": [], "bare": [], "plain": []}
+    times: dict[str, list[float]] = {"ours": [], "bare": [], "plain": []}  # a median for each round
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = random_tokens(folder / "tokens", config.model.vocab_size, 400_000)
         sequences = Sequences(store, config.model.seq_len)
         batches = batches_of(config, sequences)
         ours(config, sequences, choices, folder / "run")  # compiles
-        for _ in range(given.rounds):
-            times["ours"] += ours(config, sequences, choices, folder / "run")
-            times["bare"] += bare(config, batches, choices)
-            times["plain"] += plain(config, batches)
+        for number in range(given.rounds):
+            turns = {
+                "ours": lambda: ours(config, sequences, choices, folder / "run"),
+                "bare": lambda: bare(config, batches, choices),
+                "plain": lambda: plain(config, batches),
+            }
+            for key in sorted(turns, reverse=number % 2 == 1):  # one way, then the other: a machine's speed drifts
+                times[key].append(median(turns[key]()))
     seconds = {key: median(values) for key, values in times.items()}
     tokens = config.optim.sequences_per_step * config.model.seq_len
     result = {
         "seconds_per_step": {key: round(value, 4) for key, value in seconds.items()},
         "tokens_per_second": {key: round(tokens / value, 1) for key, value in seconds.items()},
-        "overhead": round(seconds["ours"] / seconds["bare"] - 1, 4),
-        "speed_up_over_float32_eager": round(seconds["plain"] / seconds["ours"], 3),
+        "overhead": round(ratio(times["ours"], times["bare"]) - 1, 4),
+        "speed_up_over_float32_eager": round(ratio(times["plain"], times["ours"]), 3),
+        "seconds_by_round": {key: [round(value, 4) for value in values] for key, values in times.items()},
         "choices": replace(choices).record(),
         "rounds": given.rounds,
         "steps": given.steps,
