@@ -66,7 +66,9 @@ def bare(config: Config, batches: list[Any], choices: Choices) -> list[float]:
         tokens, targets = torch.from_numpy(batch.tokens.copy()), torch.from_numpy(batch.targets.copy())
         with torch.autocast("cpu", precision, enabled=precision is not torch.float32):
             hidden = model.hidden(tokens)
-        loss = linear_cross_entropy(hidden.flatten(0, 1), model.head.weight, targets.flatten(), precision)
+        loss = linear_cross_entropy(
+            hidden.flatten(0, 1), model.head.weight, targets.flatten(), precision=precision, compiling=choices.compile
+        )
         (loss / targets.numel()).backward()
         clip_gradients(model.parameters(), config.optim.clip_norm)
         set_learning_rate(optimizers.values(), schedule_factor(config.optim, step))

@@ -29,7 +29,7 @@ def test_bfloat16_products_keep_float32_masters() -> None:
     torch.manual_seed(0)
     hidden, weight = torch.randn(37, 8, requires_grad=True), torch.randn(53, 8, requires_grad=True)
     targets = torch.randint(53, (37,))
-    loss = linear_cross_entropy(hidden, weight, targets, torch.bfloat16)
+    loss = linear_cross_entropy(hidden, weight, targets, precision=torch.bfloat16)
     loss.backward()
     assert loss.dtype == weight.grad.dtype == hidden.grad.dtype == torch.float32
     exact = functional.cross_entropy(hidden @ weight.T, targets, reduction="sum")

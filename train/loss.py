@@ -6,6 +6,8 @@ the cost is one product more than none, not a second pass (as in Liger Kernel's 
 2024, and torch's own `linear_cross_entropy`, which torch.compile and autocast do not take as it stands in 2.13).
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -21,53 +23,64 @@ def linear_cross_entropy(
     hidden: Float[Tensor, "N D"],
     weight: Float[Tensor, "V D"],
     targets: Int[Tensor, " N"],
+    bias: Float[Tensor, " V"] | None = None,
+    *,
     precision: torch.dtype = torch.float32,
+    compiling: bool = False,
 ) -> Float[Tensor, ""]:
-    """The sum over rows of -log softmax(hidden @ weight.T)[target]; rows whose target is IGNORE count nothing.
+    """The sum over rows of -log softmax(hidden @ weight.T + bias)[target]; a target of IGNORE counts nothing.
 
-    The products are made in `precision`; the softmax, the sums and the gradient of `weight` are float32.
+    The products are made in `precision`; the softmax, the sums and the weights' gradients are float32. `compiling`
+    fuses the softmax with its gradient.
     """
-    loss: Tensor = _LinearCrossEntropy.apply(hidden.to(precision), weight, targets)  # type: ignore[no-untyped-call]
+    loss: Tensor = _LinearCrossEntropy.apply(hidden.to(precision), weight, bias, targets, compiling)  # type: ignore[no-untyped-call]
     return loss
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, compiling: bool
+    ) -> Tensor:
         with torch.autocast(hidden.device.type, enabled=False):
             matrix = weight.to(hidden.dtype)
-            need = ctx.needs_input_grad[0] or ctx.needs_input_grad[1]
-            grad_hidden = torch.empty_like(hidden) if need else None
-            grad_weight = torch.zeros_like(weight, dtype=torch.float32) if need else None
+            need = any(ctx.needs_input_grad)
+            softmax_error = _compiled_softmax_error() if compiling else _softmax_error
+            gradients = [torch.empty_like(hidden), torch.zeros_like(weight, dtype=torch.float32)] if need else []
+            if need and bias is not None:
+                gradients.append(torch.zeros_like(bias, dtype=torch.float32))
             total = torch.zeros((), dtype=torch.float32, device=hidden.device)
             rows = max(1, _CHUNK_LOGITS // weight.shape[0])
             for start in range(0, len(hidden), rows):
                 part = slice(start, start + rows)
-                total += _chunk(hidden[part], matrix, targets[part], grad_hidden, grad_weight, part)
-        if need:
-            ctx.save_for_backward(grad_hidden, grad_weight)
+                loss, error = softmax_error(hidden[part] @ matrix.T, bias, targets[part])
+                total += loss
+                if need:
+                    gradients[0][part] = error @ matrix
+                    gradients[1] += (error.T @ hidden[part]).float()
+                if need and bias is not None:
+                    gradients[2] += error.float().sum(0)
+        ctx.save_for_backward(*gradients)
         return total
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        grad_hidden, grad_weight = ctx.saved_tensors
-        return grad_hidden * grad.to(grad_hidden.dtype), grad_weight * grad, None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, *weights = (saved * grad.to(saved.dtype) for saved in ctx.saved_tensors)
+        return (hidden, *weights, *[None] * (5 - 1 - len(weights)))
 
 
-def _chunk(
-    hidden: Tensor, matrix: Tensor, targets: Tensor, grad_hidden: Tensor | None, grad_weight: Tensor | None, part: slice
-) -> Tensor:
-    """The loss of a few rows; writes their gradients."""
-    logits = (hidden @ matrix.T).float()  # (n, V)
-    counted = targets != IGNORE
-    picked = targets.clamp(min=0)[:, None]
-    log_sum = logits.logsumexp(1)
-    loss = ((log_sum - logits.gather(1, picked)[:, 0]) * counted).sum()
-    if grad_hidden is not None and grad_weight is not None:
-        error = logits.sub_(log_sum[:, None]).exp_()  # softmax; less one at the target
-        error.scatter_add_(1, picked, torch.full_like(log_sum, -1.0)[:, None])
-        error = error.mul_(counted[:, None]).to(hidden.dtype)
-        grad_hidden[part] = error @ matrix
-        grad_weight += (error.T @ hidden).float()
-    return loss
+@cache
+def _compiled_softmax_error() -> Callable[..., tuple[Tensor, Tensor]]:
+    return torch.compile(_softmax_error, dynamic=False)
+
+
+def _softmax_error(logits: Tensor, bias: Tensor | None, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """The summed loss of (n, V) logits, and its gradient: softmax, less one at the target."""
+    scores = logits.float() if bias is None else logits.float() + bias
+    counted, picked = targets != IGNORE, targets.clamp(min=0)[:, None]
+    log_sum = scores.logsumexp(1, keepdim=True)
+    loss = ((log_sum - scores.gather(1, picked))[:, 0] * counted).sum()
+    at_target = torch.arange(logits.shape[1], device=logits.device) == picked
+    error = ((scores - log_sum).exp() - at_target.float()) * counted[:, None]
+    return loss, error.to(logits.dtype)

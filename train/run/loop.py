@@ -191,7 +191,7 @@ class Step:
         precision: Any = Precision.FABRIC[job.choices.precision]
         self._fabric = Fabric(accelerator=job.choices.device, devices=1, precision=precision)
         self._wrapped = self._fabric.setup_module(job.model)
-        self._wrapped.mark_forward_method("hidden")
+        self._wrapped.mark_forward_method("hidden")  # Fabric's own wrapper leaves such a method without autocast
         self._passes = micro_steps(job.optim.sequences_per_step, job.parallel.sequences_per_device)
         self._precision = Precision.DTYPE[job.choices.precision]
 
@@ -200,9 +200,16 @@ class Step:
         job, model = self._job, self._job.model
         total = torch.zeros((), device=self._fabric.device)
         for tokens, targets, documents in self._micro_batches(batch):
-            hidden = self._wrapped.hidden(tokens, documents)
+            with self._fabric.autocast():
+                hidden = self._wrapped.hidden(tokens, documents)
             loss = (
-                linear_cross_entropy(hidden.flatten(0, 1), model.head.weight, targets.flatten(), self._precision)
+                linear_cross_entropy(
+                    hidden.flatten(0, 1),
+                    model.head.weight,
+                    targets.flatten(),
+                    precision=self._precision,
+                    compiling=job.choices.compile,
+                )
                 / batch.targets.size
             )
             self._fabric.backward(loss)
