@@ -62,7 +62,7 @@ def test_the_name_says_which_choices_differ() -> None:
         ("run.name=../x", "plain folder name"),
         ("model.n_kv_heads=3", "multiple"),
         ("optim.decay_share=2", "from 0 to 1"),
-        ("model.name=lama", "one of llama"),
+        ("model.name=lama", "choose with model="),
         ("model.vocab_size=1000", "tokenizer.vocab_size"),
         ("optim.beta2=1.5", "from 0 to 1"),
         ("optim.lr=nan", "more than 0"),

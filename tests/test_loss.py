@@ -5,7 +5,8 @@ import torch
 from torch.nn import functional
 
 import train.loss
-from train.loss import IGNORE, linear_cross_entropy
+from train.loss import linear_cross_entropy
+from train.records import IGNORE
 
 
 @pytest.mark.parametrize("chunk", [1, 300, 10**9])

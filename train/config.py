@@ -21,28 +21,16 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from train.batches import ObjectiveConfig
 from train.documents import DataConfig
 from train.evaluate import EvaluateConfig
-from train.model import LlamaConfig
+from train.model import CONFIGS, FAMILIES, ModelConfig
 from train.optim import OptimConfig
 from train.parallel import ParallelConfig, micro_steps
 from train.records import BadInput, digest_json, printable
 from train.release import ReleaseConfig
 from train.run import LoggerConfig, RunConfig
 from train.tokens import TokenizerConfig
-
-
-class ObjectiveName(Enum):
-    """What a model learns to predict."""
-
-    causal = "causal"
-
-
-@dataclass(kw_only=True)
-class ObjectiveConfig:
-    """`causal`: the next token (Radford et al., 2018)."""
-
-    name: ObjectiveName
 
 
 class NumericsName(Enum):
@@ -64,7 +52,7 @@ class Config:
 
     data: DataConfig
     tokenizer: TokenizerConfig
-    model: LlamaConfig
+    model: ModelConfig
     objective: ObjectiveConfig
     optim: OptimConfig
     numerics: NumericsConfig
@@ -83,6 +71,9 @@ class Config:
             )
         if self.evaluate.stride > self.model.seq_len:
             raise BadInput(f"evaluate.stride={self.evaluate.stride}: at most model.seq_len={self.model.seq_len}")
+        learns, wanted = FAMILIES[self.model.name].OBJECTIVE, self.objective.name.value
+        if learns != wanted:
+            raise BadInput(f"objective={wanted}: a {self.model.name} learns by {learns}; leave the objective out")
         micro_steps(self.optim.sequences_per_step, self.parallel.sequences_per_device)
 
 
@@ -90,7 +81,6 @@ _NAMING = {"experiment", "data", "tokenizer", "model", "objective", "optim", "nu
 _SCHEMAS = {
     "data": DataConfig,
     "tokenizer": TokenizerConfig,
-    "model": LlamaConfig,
     "objective": ObjectiveConfig,
     "optim": OptimConfig,
     "numerics": NumericsConfig,
@@ -116,6 +106,8 @@ def compose(overrides: Sequence[str]) -> Config:
     store.store(name="schema", node=Config)
     for group, schema in _SCHEMAS.items():
         store.store(group=group, name="schema", node=schema)
+    for family, schema in CONFIGS.items():
+        store.store(group="model", name=f"{family}_schema", node=schema)
     try:
         with initialize_config_dir(version_base=None, config_dir=str(config_folder())):
             composed = hydra_compose("config", overrides=list(overrides))
@@ -138,7 +130,8 @@ def _to_objects(composed: DictConfig) -> Config:
 def _default_name(choices: dict[str, str]) -> str:
     """The experiment, and the choices that differ from it: tiny, tiny-files, ..."""
     experiment = choices.get("experiment") or "run"
-    usual = _choices([f"+experiment={experiment}"] if experiment != "run" else [])
+    asked = [f"+experiment={experiment}"] if experiment != "run" else []
+    usual = _choices([*asked, f"model={choices['model']}"]) | {"model": _choices(asked)["model"]}
     changed = [value for group, value in sorted(choices.items()) if usual.get(group) != value]
     return "-".join([experiment, *changed])
 
@@ -179,16 +172,22 @@ def _check_key(key: str) -> None:
     for depth, part in enumerate(parts := key.split(".")):
         if not dataclasses.is_dataclass(kind):
             return  # inside a dictionary: any key
-        names = [f.name for f in dataclasses.fields(kind)]
-        if part not in names:
-            known = _nearest(part, names + (groups() if depth == 0 else []))
+        hints = _hints(kind)
+        if part not in hints:
+            known = _nearest(part, [*hints, *(groups() if depth == 0 else [])])
             raise BadInput(f"{printable('.'.join(parts[: depth + 1]))}: there is no such key{known}")
-        kind = typing.get_type_hints(kind)[part]
+        kind = hints[part]
         if typing.get_origin(kind) is dict:
             kind = _Entries(typing.get_args(kind)[1])
         if isinstance(kind, _Entries) and depth + 2 < len(parts):
             return _check_entry(kind.kind, parts, depth + 2)
     return None
+
+
+def _hints(kind: Any) -> dict[str, Any]:
+    """The fields of a config and their types; of the model's, those of all families: Hydra knows the one chosen."""
+    kinds = CONFIGS.values() if kind is ModelConfig else [kind]
+    return {f.name: typing.get_type_hints(each)[f.name] for each in kinds for f in dataclasses.fields(each)}
 
 
 @dataclass(frozen=True)
@@ -218,7 +217,7 @@ def _in_one_line(error: BaseException) -> str:
     key = re.search(r"full_key: (\S+)", text)
     first = printable(text.strip().splitlines()[0] if text.strip() else repr(error))
     unknown = re.search(r"Key '(\w+)' (?:is )?not in '(\w+)'", text)
-    schemas = {kind.__name__: kind for kind in _all_dataclasses(Config)}
+    schemas = {kind.__name__: kind for root in (Config, *CONFIGS.values()) for kind in _all_dataclasses(root)}
     if unknown and unknown[2] in schemas:
         names = [f.name for f in dataclasses.fields(schemas[unknown[2]])]
         return f"{key[1] if key else unknown[1]}: there is no such key{_nearest(unknown[1], names)}"

@@ -15,7 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-IGNORE = -100
+from train.records import IGNORE
+
 _CHUNK_LOGITS = 2**22  # logits at once: 16 MB in float32
 
 

@@ -148,7 +148,9 @@ def orthogonalise(matrices: Tensor, steps: int) -> Tensor:
 
 def make_optimizers(config: OptimConfig, model: nn.Module, precision: torch.dtype) -> dict[str, torch.optim.Optimizer]:
     """The optimizers by name; each group remembers its full learning rate under `full_lr`."""
-    inside = {id(p) for name, p in model.named_parameters() if p.ndim == 2 and name.startswith("blocks.")}
+    inside = {
+        id(p) for name, p in model.named_parameters() if p.ndim == 2 and "blocks." in name and "embedding" not in name
+    }
     matrices = [p for p in model.parameters() if id(p) in inside and config.name is OptimizerName.muon]
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]

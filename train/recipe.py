@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from train.batches import Sequences
+from train.batches import Objective, Sequences, build_objective
 from train.config import Config, compose, config_digest, public, resolved, to_yaml
 from train.documents import SPLITS, Kind, build_corpus, fetch, read_documents
-from train.evaluate import FiveGram, Text, evaluate_texts, five_gram_bits_per_byte, read_texts
-from train.model import Llama, build_model
+from train.evaluate import FiveGram, Text, evaluate_texts, read_texts, yardstick_bits_per_byte
+from train.model import LanguageModel, build_model
 from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine
 from train.records import BadInput, Json, digest_file, digest_json, printable, read_json, write_atomically, write_json
 from train.release import Ingredients, publish
@@ -34,8 +34,16 @@ from train.run import (
     say,
     train,
 )
-from train.sample import Sampling, generate
-from train.tokens import TokenStore, load_tokenizer, save_tokenizer, token_id, train_tokenizer, write_shards
+from train.sample import Sampling, Speaker
+from train.tokens import (
+    TokenStore,
+    Vocabulary,
+    load_tokenizer,
+    load_vocabulary,
+    save_tokenizer,
+    train_tokenizer,
+    write_shards,
+)
 
 __all__ = ["Stopped", "fetch_for", "run_recipe"]
 
@@ -137,19 +145,22 @@ class Run:
         config = self.config
         texts = self.texts()
         few = _few(texts, config.evaluate.tokens_while_training)
-        tokenizer = load_tokenizer(self.folder / "tokens")
+        objective = self.objective()
 
-        def watch(model: Llama, step: int) -> Mapping[str, Any]:
-            lines = [self._speak(model, tokenizer, prompt, 40) for prompt in config.run.prompts]
+        def watch(model: LanguageModel, step: int) -> Mapping[str, Any]:
+            lines = [self._speak(model, prompt, 40) for prompt in config.run.prompts]
             for line in lines:
                 say(f"step {step:>5}  {' '.join(printable(line).split())[:100]}")
-            return {"bits_per_byte": evaluate_texts(model, few, config.evaluate)["total"], "samples": lines}
+            measured = evaluate_texts(model, objective, few, config.evaluate)
+            return {"bits_per_byte": measured.report["total"], "samples": lines}
 
         plain = resolved(config)
+        store = TokenStore(self.folder / "tokens", "train")
+        within = getattr(config.model, "within_documents", False)
         job = Job(
             folder=self.folder,
             model=build_model(config.model),
-            sequences=Sequences(TokenStore(self.folder / "tokens", "train"), config.model.seq_len),
+            sequences=Sequences(store, config.model.seq_len, objective, with_documents=within),
             run=config.run,
             optim=config.optim,
             parallel=config.parallel,
@@ -160,9 +171,17 @@ class Run:
         )
         return {**train(job), "choices": self.machine.record(), "environment": describe_machine()}
 
-    def _speak(self, model: Llama, tokenizer: Any, prompt: str, length: int) -> str:
-        sampling = Sampling(max_tokens=length, seed=self.config.run.seed)
-        return generate(model, tokenizer, prompt, self.config.tokenizer.end_of_text, sampling)
+    def _speak(self, model: LanguageModel, prompt: str, length: int) -> str:
+        speaker = Speaker(model, load_tokenizer(self.folder / "tokens"), self.vocabulary())
+        return speaker.say(prompt, Sampling(max_tokens=length, seed=self.config.run.seed))
+
+    def vocabulary(self) -> Vocabulary:
+        """What is to be known of the tokenizer that was trained."""
+        return load_vocabulary(self.folder / "tokens")
+
+    def objective(self) -> Objective:
+        """What the model learns to predict."""
+        return build_objective(self.config.objective, self.vocabulary())
 
     def texts(self) -> list[Text]:
         """The held-out documents and their tokens."""
@@ -174,7 +193,7 @@ class Run:
         """The file that training writes last."""
         return f"checkpoints/step-{self.config.optim.steps:06d}/state.json"
 
-    def model(self, trained: Json) -> Llama:
+    def model(self, trained: Json) -> LanguageModel:
         """The model that was trained. Raises BadInput if its checkpoint is no longer what it was."""
         torch.set_num_threads(self.machine.threads)
         model = build_model(self.config.model)
@@ -192,28 +211,34 @@ class Run:
 
     def make_results(self, trained: Json) -> Json:
         """Bits per byte, beside the 5-gram's."""
-        texts = self.texts()
+        texts, config = self.texts(), self.config
         with progress("evaluation", sum(len(text.tokens) - 1 for text in texts), "tok") as bar:
-            bits = evaluate_texts(self.model(trained), texts, self.config.evaluate, bar.update)
-        train_tokens = TokenStore(self.folder / "tokens", "train")
-        yardstick = FiveGram(train_tokens.documents(), train_tokens.vocab_size)
-        bits["five_gram"] = five_gram_bits_per_byte(yardstick, ((text.tokens, text.n_bytes) for text in texts))
+            measured = evaluate_texts(self.model(trained), self.objective(), texts, config.evaluate, bar.update)
+        store = TokenStore(self.folder / "tokens", "train")
+        held = [(t.tokens, t.n_bytes, row) for t, row in zip(texts, measured.predicted, strict=True)]
+        yardsticks = {
+            name: yardstick_bits_per_byte(FiveGram(store.documents(), store.vocab_size, order), held)
+            for name, order in (("five_gram", 5), ("unigram", 1))
+        }
         return {
-            "bits_per_byte": bits,
+            "bits_per_byte": measured.report | yardsticks,
+            "objective": resolved(config.objective),
             "again": "python -m train evaluate RELEASE",
             "documents": "data/documents-validation.parquet",
-            "yardstick": "interpolated Kneser-Ney 5-gram, one discount per order, over the training tokens",
+            "yardstick": (
+                "interpolated Kneser-Ney 5-gram, one discount per order, over the training tokens, and its unigram; "
+                "on the tokens that the model predicts, each from those before it"
+            ),
         }
 
     def make_release(self, summary: Json, tokens: Json, trained: Json, results: Json) -> Json:
         """release/: everything together."""
         model = self.model(trained)
-        tokenizer = load_tokenizer(self.folder / "tokens")
         prompt = (self.config.run.prompts or [""])[0]
-        sample = self._speak(model, tokenizer, prompt, 80)
+        sample = self._speak(model, prompt, 80)
         self._write_samples()
         bits = results["bits_per_byte"]
-        tokens_per_step = self.config.optim.sequences_per_step * self.config.model.seq_len
+        tokens_per_step = trained["tokens"] // self.config.optim.steps
         title = f"{self.config.run.name}: {bits['total']:.3f} bits per byte, 5-gram {bits['five_gram']:.3f}"
         plot_run(self.folder / "metrics.jsonl", self.folder, title, tokens_per_step, bits["five_gram"])
         values = public(resolved(self.config))
@@ -228,13 +253,13 @@ class Run:
             summary=summary,
             tokens=tokens,
             results=results,
-            cost=self._cost(model, trained, tokens),
+            cost=self._cost(trained, tokens),
             choices=_choices(values),
             machine_choices=trained["choices"],
             environment=trained["environment"],
             chain=trained["chain"],
             sample=sample,
-            end_of_text_id=token_id(tokenizer, self.config.tokenizer.end_of_text),
+            special_tokens=self.vocabulary().hugging_face(),
         )
         with progress("release", 0, "part") as bar:
             record = publish(parts, self.folder / "release", lambda _: bar.update(1))
@@ -249,7 +274,7 @@ class Run:
                 for sample in row["samples"]:
                     file.write("\n" + "\n".join(f"    {line}" for line in sample.splitlines()) + "\n")
 
-    def _cost(self, model: Llama, trained: Json, tokens: Json) -> Json:
+    def _cost(self, trained: Json, tokens: Json) -> Json:
         attempts = self.record.attempts()
         seen = trained["tokens"]
         outcome = {
@@ -258,7 +283,7 @@ class Run:
             "training_seconds": trained["seconds"],
             "tokens": seen,
             "epochs": round(seen / tokens["train"]["tokens"], 2),
-            "flops": float(seen * model.flops_per_token()),
+            "flops": trained["flops"],
             "peak_memory_gb": attempts["peak_memory_gb"],
             "energy": "not measured",
         }

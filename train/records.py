@@ -19,6 +19,9 @@ import numpy.typing as npt
 MACHINE = {"machine": True}
 """Metadata of a config field that cannot change the weights: free to differ on resume and on rebuild."""
 
+IGNORE = -100
+"""A target that counts nothing."""
+
 Json = Mapping[str, Any]
 
 
@@ -71,13 +74,14 @@ class Excluded:
 class Batch:
     """The sequences of one step.
 
-    `tokens`, `targets`: (B, T) int64; `documents`: (B, T) int32, which document of the corpus each token stands in;
-    `sequences`: (B,) int64, the sequences' numbers in the corpus, to name them when something goes wrong.
+    `inputs`: what the model's `hidden` takes, by name, each (B, ...); `targets`: (B, P) int64, IGNORE where nothing is
+    to be predicted; `keys`: (B,) uint64, from which all randomness of a sequence in this step follows; `sequences`:
+    (B,) int64, the sequences' numbers in the corpus, to name them when something goes wrong.
     """
 
-    tokens: npt.NDArray[np.int64]
+    inputs: Mapping[str, npt.NDArray[Any]]
     targets: npt.NDArray[np.int64]
-    documents: npt.NDArray[np.int32]
+    keys: npt.NDArray[np.uint64]
     sequences: npt.NDArray[np.int64]
 
 

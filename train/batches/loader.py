@@ -1,6 +1,6 @@
 """Batches of packed sequences, prepared a few steps ahead by a thread.
 
-    shards  --read-->  window of T + 1 tokens  --shift-->  tokens, targets  (+ which document each token stands in)
+    shards  --read-->  windows on the stream  --objective-->  inputs, targets  (+ documents, where asked)
 
 A sequence is a window on the stream of documents; document boundaries are kept beside it, so that attention and loss
 can respect them. The last tokens of the stream that do not fill a window are not trained on.
@@ -12,20 +12,26 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+from train.batches.objectives import Objective
 from train.batches.order import order
+from train.numerics import hash_rows
 from train.records import BadInput, Batch
 from train.tokens import TokenStore
 
 _AHEAD = 4
+_SITE = 0x6D61736B  # "mask"
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """The windows of `seq_len` tokens that a token store holds."""
+    """The sequences of `seq_len` tokens that a token store holds for an objective."""
 
     store: TokenStore
     seq_len: int
+    objective: Objective
+    with_documents: bool = False
 
     def __post_init__(self) -> None:
         if len(self) < 1:
@@ -35,19 +41,25 @@ class Sequences:
             )
 
     def __len__(self) -> int:
-        return (len(self.store) - 1) // self.seq_len
+        text, read = self.objective.window(self.seq_len)
+        return (len(self.store) - (read - text)) // text
 
-    def batch(self, numbers: "np.ndarray[tuple[int], np.dtype[np.int64]]") -> Batch:
-        """The sequences of these numbers, (B,) int64, as one batch."""
-        starts = numbers * self.seq_len
-        windows = np.stack([self.store.read(int(start), int(start) + self.seq_len + 1) for start in starts])
-        positions = starts[:, None] + np.arange(self.seq_len)
-        return Batch(
-            tokens=windows[:, :-1],
-            targets=windows[:, 1:],
-            documents=self.store.document_at(positions),
-            sequences=numbers,
-        )
+    @property
+    def text_tokens(self) -> int:
+        """The tokens of text in a sequence."""
+        return self.objective.window(self.seq_len)[0]
+
+    def batch(self, numbers: npt.NDArray[np.int64], seed: int, step: int) -> Batch:
+        """The sequences of these numbers, (B,) int64, as the batch of a step."""
+        text, read = self.objective.window(self.seq_len)
+        starts = numbers * text
+        windows = np.stack([self.store.read(int(start), int(start) + read) for start in starts])
+        keys = hash_rows(numbers, seed, step, _SITE)
+        example = self.objective.make(windows, keys)
+        inputs = dict(example.inputs)
+        if self.with_documents:
+            inputs["documents"] = self.store.document_at(starts[:, None] + np.arange(text))
+        return Batch(inputs=inputs, targets=example.targets, keys=keys, sequences=numbers)
 
 
 def load_batches(
@@ -57,7 +69,7 @@ def load_batches(
 
     def make(step: int) -> Batch:
         numbers = order(seed, step, sequences=len(sequences), sequences_per_step=sequences_per_step)
-        return sequences.batch(numbers)
+        return sequences.batch(numbers, seed, step)
 
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="batches") as worker:
         waiting: deque[Future[Batch]] = deque()

@@ -1,15 +1,16 @@
 """Evaluation: bits per byte on the held-out documents, and the 5-gram they are held against."""
 
 from train.evaluate.again import measure_again
-from train.evaluate.bits_per_byte import EvaluateConfig, Text, evaluate_texts, read_texts
-from train.evaluate.five_gram import FiveGram, five_gram_bits_per_byte
+from train.evaluate.bits_per_byte import EvaluateConfig, Measured, Text, evaluate_texts, read_texts
+from train.evaluate.five_gram import FiveGram, yardstick_bits_per_byte
 
 __all__ = [
     "EvaluateConfig",
     "FiveGram",
+    "Measured",
     "Text",
     "evaluate_texts",
-    "five_gram_bits_per_byte",
     "measure_again",
     "read_texts",
+    "yardstick_bits_per_byte",
 ]

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from train.batches import ObjectiveConfig, ObjectiveName, build_objective
 from train.documents import read_documents
 from train.evaluate.bits_per_byte import EvaluateConfig, Text, evaluate_texts
 from train.hugging_face import from_hugging_face
 from train.records import BadInput, read_json
-from train.tokens import encode_document, load_tokenizer, token_id
+from train.tokens import encode_document, load_tokenizer, load_vocabulary
 
 _TOLERANCE = 1e-4  # bits per byte: float32 sums in another order, on another processor
 
@@ -20,13 +21,15 @@ def measure_again(folder: Path) -> dict[str, Any]:
     if not folder.is_dir():
         raise BadInput(f"{folder}: there is no such folder")
     try:
-        stated = read_json(folder / "evaluation" / "results.json")["bits_per_byte"]
-        stride, by_document = stated["measure"]["stride"], stated["by_document"]
-        first_token = read_json(folder / "tokenizer_config.json")["bos_token"]
-    except (KeyError, TypeError) as error:
-        raise BadInput(f"{folder}: its evaluation or its tokenizer's config lacks {error}") from error
-    model, tokenizer = from_hugging_face(folder), load_tokenizer(folder)
-    first = token_id(tokenizer, first_token)
+        results = read_json(folder / "evaluation" / "results.json")
+        stated, by_document = results["bits_per_byte"], results["bits_per_byte"]["by_document"]
+        stride = stated["measure"]["stride"] if stated["measure"]["left_to_right"] else 0
+        asked = results["objective"]
+        asked = ObjectiveConfig(**(asked | {"name": ObjectiveName(asked["name"])}))
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"{folder}/evaluation/results.json: lacks what it takes to measure again ({error})") from error
+    model, tokenizer, vocabulary = from_hugging_face(folder), load_tokenizer(folder), load_vocabulary(folder)
+    first = vocabulary.need("end")
     texts = []
     for document in read_documents(folder / "data", "validation"):
         parts = [[first], *encode_document(tokenizer, document.text)]
@@ -35,7 +38,7 @@ def measure_again(folder: Path) -> dict[str, Any]:
     if {text.id for text in texts} != set(by_document):
         raise BadInput(f"{folder}: its held-out documents are not those of its evaluation")
     config = EvaluateConfig(stride=stride)
-    measured = evaluate_texts(model, texts, config)
+    measured = evaluate_texts(model, build_objective(asked, vocabulary), texts, config).report
     worst = max(abs(measured["by_document"][name] - value) for name, value in by_document.items())
     return {
         "stated": stated["total"],

@@ -2,14 +2,18 @@
 
 (A tokenizer that drops spaces or case, as WordPiece does, has less to predict: its figure is not to be compared.)
 
-Each document stands alone, behind one end-of-text token. It is read in windows of `seq_len` tokens that begin `stride`
-tokens apart; each token counts once, in the first window that holds it, so that (but for the first window) it is
-predicted from at least `seq_len - stride` tokens before it. All in float32, sums in float64.
+Each document stands alone, behind one end-of-text token. A model that reads from left to right takes it in windows of
+`seq_len` tokens that begin `stride` tokens apart; each token counts once, in the first window that holds it, so that
+(but for the first window) it is predicted from at least `seq_len - stride` tokens before it. Where only some tokens are
+predicted, from what stands on both sides of them, windows follow one another, the hidden tokens are always the same for
+a text, and the bits of one are taken for the bits of all: a counterpart, not the same measure. All in float32, sums in
+float64.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -17,9 +21,13 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
-from train.model import Llama
-from train.records import MACHINE, BadInput, Document
+from train.batches import Objective
+from train.model import LanguageModel
+from train.numerics import hash_rows
+from train.records import IGNORE, MACHINE, BadInput, Document
 from train.tokens import TokenStore
+
+_SITE = 0x6D656173757265  # "measure"
 
 
 @dataclass(kw_only=True)
@@ -56,72 +64,111 @@ def read_texts(store: TokenStore, documents: Iterator[Document]) -> list[Text]:
 @dataclass(frozen=True)
 class _Window:
     text: int
+    start: int
     tokens: npt.NDArray[np.int64]
     counted_from: int
 
 
+@dataclass(frozen=True)
+class Measured:
+    """`report`: as published; `predicted`: for each text (n,) bool, the tokens that were predicted."""
+
+    report: dict[str, Any]
+    predicted: list[npt.NDArray[np.bool_]]
+
+
 def evaluate_texts(
-    model: Llama, texts: Sequence[Text], config: EvaluateConfig, advance: Callable[[int], object] = lambda _: None
-) -> dict[str, Any]:
+    model: LanguageModel,
+    objective: Objective,
+    texts: Sequence[Text],
+    config: EvaluateConfig,
+    advance: Callable[[int], object] = lambda _: None,
+) -> Measured:
     """Bits per byte of every document, of every author and in all; and how they were measured."""
     length = model.config.seq_len
     stride = config.stride or max(1, length // 2)
     if stride > length:
         raise BadInput(f"evaluate.stride={stride}: at most model.seq_len={length}")
-    windows = [w for number, text in enumerate(texts) for w in _windows(number, text.tokens, length, stride)]
+    read = objective.window(length)[0] + (1 if objective.left_to_right else 0)
+    if not objective.left_to_right:
+        stride = read
+    windows = [w for number, text in enumerate(texts) for w in _windows(number, text.tokens, read, stride)]
     bits = np.zeros(len(texts))
-    device = next(model.parameters()).device
+    predicted = [np.zeros(len(text.tokens), bool) for text in texts]
     training = model.training
     model.eval()
     with torch.no_grad():
-        for start in range(0, len(windows), config.batch_size):
-            part = windows[start : start + config.batch_size]
-            for window, nats in zip(part, _nats(model, part, length, device), strict=True):
-                bits[window.text] += nats / math.log(2)
+        for part in _batches(windows, config.batch_size):
+            nats, chosen = _nats(model, objective, part)
+            for window, cost, row in zip(part, nats, chosen, strict=True):
+                bits[window.text] += cost / math.log(2)
+                predicted[window.text][window.start : window.start + len(row)] |= row
                 advance(len(window.tokens) - 1 - window.counted_from)
     model.train(training)
-    return _report(texts, bits) | {"measure": {"seq_len": length, "stride": stride, "precision": "float32"}}
+    measure = {"seq_len": length, "stride": stride, "precision": "float32", "left_to_right": objective.left_to_right}
+    return Measured(report(texts, bits, predicted) | {"measure": measure}, predicted)
 
 
-def _windows(number: int, tokens: npt.NDArray[np.int64], length: int, stride: int) -> Iterator[_Window]:
-    """Windows of up to length + 1 tokens; the first `counted_from` targets were counted in the window before."""
+def _windows(number: int, tokens: npt.NDArray[np.int64], read: int, stride: int) -> Iterator[_Window]:
+    """Windows of up to `read` tokens; the first `counted_from` targets were counted in the window before."""
     done = 0
-    for start in range(0, max(1, len(tokens) - 1), stride):
-        window = tokens[start : start + length + 1]
-        yield _Window(number, window, done - start)
+    for start in range(0, len(tokens), stride):
+        window = tokens[start : start + read]
+        if len(window) > 1:
+            yield _Window(number, start, window, max(0, done - start))
         done = start + len(window) - 1
         if done >= len(tokens) - 1:
             return
 
 
-def _nats(model: Llama, windows: Sequence[_Window], length: int, device: torch.device) -> list[float]:
-    """The counted tokens' summed -log p, window by window. Short windows are padded on the right, where causal
-    attention does not look."""
-    inputs = np.zeros((len(windows), length), np.int64)
-    targets = np.full((len(windows), length), -100, np.int64)
+def _batches(windows: Sequence[_Window], size: int) -> Iterator[list[_Window]]:
+    """Windows that follow one another and are equally long: nothing need be padded."""
+    for _, group in groupby(windows, lambda window: len(window.tokens)):
+        alike = list(group)
+        yield from (alike[start : start + size] for start in range(0, len(alike), size))
+
+
+def _nats(
+    model: LanguageModel, objective: Objective, windows: Sequence[_Window]
+) -> tuple[list[float], npt.NDArray[np.bool_]]:
+    """Window by window, the counted tokens' summed -log p, and which tokens those are."""
+    device = next(model.parameters()).device
+    places = np.array([(window.text, window.start) for window in windows])
+    keys = hash_rows(places[:, 0], _SITE) ^ hash_rows(places[:, 1], _SITE + 1)
+    example = objective.score(np.stack([window.tokens for window in windows]), keys)
+    targets, chosen = example.targets.copy(), example.predicted.copy()
     for row, window in enumerate(windows):
-        n = len(window.tokens) - 1
-        inputs[row, :n] = window.tokens[:-1]
-        targets[row, window.counted_from : n] = window.tokens[1 + window.counted_from :]
+        if objective.left_to_right:  # the targets are tokens 1, 2, ... in order
+            targets[row, : window.counted_from] = IGNORE
+            chosen[row, : window.counted_from + 1] = False
+    inputs = {name: torch.from_numpy(array.copy()).to(device) for name, array in example.inputs.items()}
     wanted = torch.from_numpy(targets).to(device)
-    counted = wanted != -100
-    logits = model.head(model.hidden(torch.from_numpy(inputs).to(device))[counted]).float()
+    counted = wanted != IGNORE
+    logits = model.head(model.hidden(**inputs)[counted]).float()
     losses = torch.zeros(wanted.shape, dtype=torch.float64, device=device)
     losses[counted] = functional.cross_entropy(logits, wanted[counted], reduction="none").double()
-    return [float(row) for row in losses.sum(1)]
+    return [float(row) for row in losses.sum(1)], chosen
 
 
-def _report(texts: Sequence[Text], bits: npt.NDArray[np.float64]) -> dict[str, Any]:
+def report(
+    texts: Sequence[Text], bits: npt.NDArray[np.float64], predicted: Sequence[npt.NDArray[np.bool_]]
+) -> dict[str, Any]:
+    """Sums by document, author and in all. Where not all tokens are predicted, the bits of one stand for all."""
+    tokens = np.array([len(text.tokens) - 1 for text in texts])
+    counted = np.array([int(row.sum()) for row in predicted])
+    whole = bits * tokens / np.maximum(1, counted)
     by_author: dict[str, list[float]] = {}
-    for text, value in zip(texts, bits, strict=True):
+    for text, value in zip(texts, whole, strict=True):
         for author in text.authors or ("unknown",):
             sums = by_author.setdefault(author, [0.0, 0])
             sums[0] += value
             sums[1] += text.n_bytes
+    n_bytes = sum(text.n_bytes for text in texts)
     return {
-        "total": float(bits.sum() / sum(text.n_bytes for text in texts)),
+        "total": float(bits.sum() * tokens.sum() / max(1, counted.sum()) / n_bytes),
         "by_author": {author: value / n_bytes for author, (value, n_bytes) in sorted(by_author.items())},
-        "by_document": {text.id: float(value / text.n_bytes) for text, value in zip(texts, bits, strict=True)},
-        "bytes": sum(text.n_bytes for text in texts),
-        "tokens": int(sum(len(text.tokens) - 1 for text in texts)),
+        "by_document": {text.id: float(value / text.n_bytes) for text, value in zip(texts, whole, strict=True)},
+        "bytes": n_bytes,
+        "tokens": int(tokens.sum()),
+        "tokens_predicted": int(counted.sum()),
     }

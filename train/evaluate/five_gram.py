@@ -61,8 +61,8 @@ class FiveGram:
             )
             self._levels.insert(0, level)
 
-    def bits(self, document: Ints) -> float:
-        """The bits of one document's tokens, its end-of-text at the head not counted."""
+    def bits(self, document: Ints) -> Floats:
+        """The bits of each token of one document, (n - 1,): its end-of-text at the head is given."""
         tokens, real = _pad([document], self.order)
         at = np.flatnonzero(real)
         probability: Floats = np.full(len(at), 1 / self.vocab_size)
@@ -72,7 +72,8 @@ class FiveGram:
                 context = _shift(suffix, 1)
                 suffix = _find(level.keys, suffix, _shift(tokens, n - 1), self.vocab_size)
             probability = _interpolate(level, suffix[at], context[at], probability)
-        return float(-np.log2(probability).sum())
+        bits: Floats = -np.log2(probability)
+        return bits
 
 
 def _pad(documents: Iterable[Ints], order: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
@@ -119,8 +120,12 @@ def _interpolate(level: _Level, grams: Ints, contexts: Ints, lower: Floats) -> F
     return np.where(known, own + share * lower, lower)
 
 
-def five_gram_bits_per_byte(model: FiveGram, documents: Iterable[tuple[Ints, int]]) -> float:
-    """Bits per byte over (tokens, bytes) of documents."""
-    pairs = [(model.bits(tokens), n_bytes) for tokens, n_bytes in documents]
-    total = math.fsum(bits for bits, _ in pairs)
-    return total / sum(n_bytes for _, n_bytes in pairs)
+def yardstick_bits_per_byte(model: FiveGram, documents: Iterable[tuple[Ints, int, npt.NDArray[np.bool_]]]) -> float:
+    """Bits per byte over (tokens, bytes, which tokens are predicted) of documents, as `evaluate_texts` counts them."""
+    total, counted, tokens, n_bytes = 0.0, 0, 0, 0
+    for document, size, predicted in documents:
+        total += math.fsum(model.bits(document)[predicted[1:]])
+        counted += int(predicted[1:].sum())
+        tokens += len(document) - 1
+        n_bytes += size
+    return total * tokens / max(1, counted) / n_bytes

@@ -1,69 +1,87 @@
-"""A folder in their format -> our model; our model -> a folder that they load. The table of names is the family's."""
+"""A folder in their format -> our model; our model -> a folder that they load. The names are the families'."""
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from train.model import FAMILIES, Llama, build_model
+from train.model import FAMILIES, Fields, LanguageModel, Stored, build_model
 from train.numerics import save_tensors
 from train.records import BadInput, printable, read_json, write_json
 
 _WEIGHTS = "model.safetensors"
-# Fields of config.json that change what a model computes and that we do not compute: any other value is an error.
-_FIXED: dict[str, Any] = {
-    "hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "rope_scaling": None,
-    "attention_dropout": 0.0, "pretraining_tp": 1,
-}  # fmt: skip
+_TIED = "lm_head.weight"
 
 
-def to_hugging_face(model: Llama, folder: Path, *, token: int = 0) -> None:
-    """Write config.json, generation_config.json and model.safetensors (float32). `token` begins and ends a text."""
-    theirs = model.hugging_face_config(model.config) | {"bos_token_id": token, "eos_token_id": token}
-    ours = model.state_dict()
-    tensors = {their: ours[our].float() for our, their in _names(model)}
+def to_hugging_face(model: LanguageModel, folder: Path, special: Mapping[str, int] | None = None) -> None:
+    """Write config.json, generation_config.json and model.safetensors (float32).
+
+    `special`: the numbers of the tokenizer's special tokens, {"bos_token_id": 0, ...}.
+    """
+    ours, numbers = model.state_dict(), dict(special or {})
+    tensors = {row.theirs: row.join([ours[name].float() for name in row.ours]).contiguous() for row in model.stored()}
     folder.mkdir(parents=True, exist_ok=True)
     save_tensors(tensors, folder / _WEIGHTS)
-    write_json(folder / "config.json", theirs)
-    write_json(
-        folder / "generation_config.json",
-        {"bos_token_id": token, "eos_token_id": token, "do_sample": True, "temperature": 0.8, "top_k": 50},
-    )
+    kind = {"architectures": [model.ARCHITECTURE], "model_type": model.config.name, "dtype": "float32"}
+    write_json(folder / "config.json", model.to_theirs(model.config) | kind | numbers)
+    usual = {"do_sample": True, "temperature": 0.8, "top_k": 50}
+    write_json(folder / "generation_config.json", {**usual, **numbers})
 
 
-def from_hugging_face(folder: Path) -> Llama:
+def from_hugging_face(folder: Path) -> LanguageModel:
     """The model in a folder of their format, sharded or not. Raises BadInput naming what is missing or too much."""
     theirs = read_json(folder / "config.json")
     kind = theirs.get("model_type") if isinstance(theirs, dict) else None
-    if kind not in FAMILIES:
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise BadInput(f"{folder}: a model of type {printable(str(kind))!r}; known are {', '.join(FAMILIES)}")
-    for name, value in _FIXED.items():
-        if theirs.get(name, value) not in (value, None):
-            raise BadInput(f"{folder}/config.json: {name}={printable(str(theirs[name]))} is not supported")
-    rope = theirs.get("rope_parameters") or {}
-    if rope.get("rope_type", "default") != "default":
-        raise BadInput(f"{folder}/config.json: rope_type={printable(str(rope['rope_type']))} is not supported")
+    family = FAMILIES[kind]
     try:
-        model = build_model(FAMILIES[kind].from_hugging_face_config(theirs))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{folder}/config.json: cannot be read as a {kind} ({error!r})") from error
-    _load(model, _read(folder), folder)
+        fields = Fields(theirs)
+        config = family.from_theirs(fields)
+        fields.finish()
+    except BadInput as error:
+        raise BadInput(f"{folder}/config.json: {error}") from error
+    tensors = family.named_as_now(_read(folder))
+    if config.n_layers > len(tensors) or getattr(config, "n_decoder_layers", 0) > len(tensors):
+        raise BadInput(f"{folder}/config.json: asks for more layers than there are tensors")
+    with torch.device("meta"):  # shapes alone: a config from outside must not decide how much memory is taken
+        shapes = build_model(config)
+    rows = list(shapes.stored())
+    tensors = _without_copy(tensors, rows, folder)
+    _check_shapes(shapes, rows, tensors, folder)
+    model = build_model(config)
+    parameters = model.state_dict()
+    with torch.no_grad():
+        for row in rows:
+            for name, part in zip(row.ours, row.split(tensors[row.theirs]), strict=True):
+                parameters[name].copy_(part)
     return model
 
 
-def _names(model: Llama) -> Iterator[tuple[str, str]]:
-    """(our name, their name) of every tensor that is stored."""
-    for ours, theirs in model.HUGGING_FACE_NAMES:
-        if ours == "head.weight" and model.config.tie_embeddings:
-            continue
-        if "{i}" not in ours:
-            yield ours, theirs
-        else:
-            yield from ((ours.format(i=i), theirs.format(i=i)) for i in range(model.config.n_layers))
+def _without_copy(tensors: dict[str, Tensor], rows: list[Stored], folder: Path) -> dict[str, Tensor]:
+    """A tied head may be stored a second time, if it is the same tensor as the embedding."""
+    embedding = next(row.theirs for row in rows if row.ours == ("embedding.weight",))
+    if _TIED in tensors and _TIED not in {row.theirs for row in rows} and embedding in tensors:
+        if not torch.equal(tensors[_TIED], tensors[embedding]):
+            raise BadInput(f"{folder}: {_TIED} is not {embedding}, though config.json says that they are tied")
+        return {name: tensor for name, tensor in tensors.items() if name != _TIED}
+    return tensors
+
+
+def _check_shapes(model: LanguageModel, rows: list[Stored], tensors: Mapping[str, Tensor], folder: Path) -> None:
+    """Raises BadInput unless the tensors are those of `model`."""
+    parameters = model.state_dict()
+    expected = {row.theirs: list(row.join([parameters[name] for name in row.ours]).shape) for row in rows}
+    missing, extra = sorted(set(expected) - set(tensors)), sorted(set(tensors) - set(expected))
+    if missing or extra:
+        named = [printable(name) for name in extra[:3]]
+        raise BadInput(f"{folder}: missing tensors {missing[:3]}, unknown tensors {named}")
+    for name, shape in expected.items():
+        if list(tensors[name].shape) != shape:
+            raise BadInput(f"{folder}: {name} has shape {list(tensors[name].shape)}, config.json asks for {shape}")
 
 
 def _weight_map(index: Path) -> dict[str, str]:
@@ -87,21 +105,3 @@ def _read(folder: Path) -> dict[str, Tensor]:
         except (OSError, SafetensorError) as error:
             raise BadInput(f"{path}: not a safetensors file that can be read ({error})") from error
     return tensors
-
-
-def _load(model: Llama, tensors: dict[str, Tensor], folder: Path) -> None:
-    names = dict(_names(model))
-    missing, extra = set(names.values()) - set(tensors), set(tensors) - set(names.values())
-    if model.config.tie_embeddings:
-        extra.discard("lm_head.weight")
-    if missing or extra:
-        raise BadInput(f"{folder}: missing tensors {sorted(missing)[:3]}, unknown tensors {sorted(extra)[:3]}")
-    parameters = model.state_dict()
-    with torch.no_grad():
-        for ours, theirs in names.items():
-            if parameters[ours].shape != tensors[theirs].shape:
-                raise BadInput(
-                    f"{folder}: {theirs} has shape {list(tensors[theirs].shape)}, "
-                    f"config.json asks for {list(parameters[ours].shape)}"
-                )
-            parameters[ours].copy_(tensors[theirs])

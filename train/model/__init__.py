@@ -1,13 +1,34 @@
-"""Models: the block library and one file per family."""
+"""Models: the block library, one file per family, and what they have in common."""
 
+from train.model.bert import Bert, BertConfig
+from train.model.bloom import Bloom, BloomConfig
+from train.model.context import Cache
+from train.model.dropout import has_dropout, number_dropouts
+from train.model.falcon import Falcon, FalconConfig
+from train.model.gpt2 import GPT2, GPT2Config
+from train.model.language_model import Decoder, LanguageModel, ModelConfig
 from train.model.llama import Llama, LlamaConfig
+from train.model.t5 import T5, T5Config
+from train.model.theirs import Fields, Stored
+from train.model.xlnet import XLNet, XLNetConfig
 
-FAMILIES = {"llama": Llama}
+FAMILIES: dict[str, type[LanguageModel]] = {
+    "gpt2": GPT2, "llama": Llama, "falcon": Falcon, "bloom": Bloom, "bert": Bert, "t5": T5, "xlnet": XLNet,
+}  # fmt: skip
+CONFIGS: dict[str, type[ModelConfig]] = {
+    "gpt2": GPT2Config, "llama": LlamaConfig, "falcon": FalconConfig, "bloom": BloomConfig, "bert": BertConfig,
+    "t5": T5Config, "xlnet": XLNetConfig,
+}  # fmt: skip
 
 
-def build_model(config: LlamaConfig) -> Llama:
+def build_model(config: ModelConfig) -> LanguageModel:
     """The model of this config, its weights not yet initialised."""
-    return FAMILIES[config.name](config)
+    model = FAMILIES[config.name](config)
+    number_dropouts(model)
+    return model
 
 
-__all__ = ["FAMILIES", "Llama", "LlamaConfig", "build_model"]
+__all__ = [
+    "CONFIGS", "FAMILIES", "T5", "Bert", "Cache", "Decoder", "Fields", "LanguageModel", "ModelConfig", "Stored",
+    "XLNet", "build_model", "has_dropout",
+]  # fmt: skip

@@ -4,7 +4,7 @@
 |----------------------------|----------------------------------------------|
 | norm weights               | 1                                            |
 | biases                     | 0                                            |
-| token embedding            | normal, `embedding`                          |
+| embeddings                 | normal, `embedding`                          |
 | matrices into a block      | normal, `gain` / sqrt(columns)               |
 | matrices out of a block    | 0: every block begins as the identity        |
 | output head (untied)       | 0: the first loss is log(vocab_size)         |
@@ -28,12 +28,14 @@ def initialise(model: nn.Module, *, seed: int, embedding: float, gain: float, ze
     endings = tuple(zero)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if parameter.ndim < 2:
-                parameter.fill_(0.0 if name.endswith("bias") else 1.0)
-            elif name.endswith(endings):
+            if name.endswith(("bias", *endings)):
                 parameter.zero_()
+            elif "embedding" in name:
+                parameter.copy_(normal_values(tuple(parameter.shape), seed, name) * embedding)
+            elif parameter.ndim < 2:
+                parameter.fill_(1.0)
             else:
-                std = embedding if "embedding" in name else gain / math.sqrt(parameter.shape[1])
+                std = gain / math.sqrt(parameter.shape[1])
                 parameter.copy_(normal_values(tuple(parameter.shape), seed, name) * std)
 
 

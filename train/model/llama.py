@@ -1,120 +1,77 @@
-"""Llama: pre-norm blocks, RMSNorm, rotary positions, grouped heads, SwiGLU (Touvron et al., 2023).
+"""Llama 1 to 3: pre-norm blocks, RMSNorm, rotary positions, grouped heads, SwiGLU (Touvron et al., 2023)."""
 
-`model(tokens)` gives logits; training takes `hidden`, and the loss applies the head in chunks.
-"""
-
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import nn
+from torch.nn.functional import silu
 
-from train.model.init import initialise
-from train.model.parts import Attention, GatedMLP, PreNormBlock, Rotary, causal_mask_within
-from train.records import MACHINE, BadInput
+from train.model.language_model import Decoder, ModelConfig
+from train.model.parts import Attention, GatedMLP, PreNormBlock
+from train.model.positions import RopeScaling, Rotary
+from train.model.theirs import Fields, Stored, linear, same
+from train.records import BadInput
 
 
 @dataclass(kw_only=True)
-class LlamaConfig:
+class LlamaConfig(ModelConfig):
     """The shape of a Llama. `within_documents` keeps attention inside a document."""
 
     name: str = "llama"
-    vocab_size: int
-    seq_len: int
-    d_model: int
-    n_layers: int
-    n_heads: int
     n_kv_heads: int
     d_head: int
-    d_ff: int
     rope_theta: float = 10_000.0
+    rope_scaling: RopeScaling = field(default_factory=RopeScaling)
     norm_eps: float = 1e-5
     tie_embeddings: bool = False
     within_documents: bool = False
     init_embedding: float = 0.5
-    init_gain: float = 0.5
-    why: str = field(default="", metadata=MACHINE)
 
     def __post_init__(self) -> None:
-        if self.name != "llama":
-            raise BadInput(f"model.name={self.name}: one of llama")
-        for name in ("vocab_size", "seq_len", "d_model", "n_layers", "n_heads", "n_kv_heads", "d_head", "d_ff"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"model.{name}={getattr(self, name)}: must be at least 1")
+        super().__post_init__()
+        if self.n_kv_heads < 1 or self.d_head < 1:
+            raise BadInput("model.n_kv_heads and model.d_head must be at least 1")
         if self.n_heads % self.n_kv_heads:
             raise BadInput(f"model.n_heads={self.n_heads} must be a multiple of model.n_kv_heads={self.n_kv_heads}")
         if self.d_head % 2:
             raise BadInput(f"model.d_head={self.d_head}: rotary positions need an even number")
 
 
-class Llama(nn.Module):
-    """A Llama whose weights stand under our own names; HUGGING_FACE_NAMES says theirs."""
+class Llama(Decoder):
+    """A Llama."""
 
-    HUGGING_FACE_NAMES = (
-        ("embedding.weight", "model.embed_tokens.weight"),
-        ("blocks.{i}.attention_norm.weight", "model.layers.{i}.input_layernorm.weight"),
-        ("blocks.{i}.attention.q.weight", "model.layers.{i}.self_attn.q_proj.weight"),
-        ("blocks.{i}.attention.k.weight", "model.layers.{i}.self_attn.k_proj.weight"),
-        ("blocks.{i}.attention.v.weight", "model.layers.{i}.self_attn.v_proj.weight"),
-        ("blocks.{i}.attention.o.weight", "model.layers.{i}.self_attn.o_proj.weight"),
-        ("blocks.{i}.mlp_norm.weight", "model.layers.{i}.post_attention_layernorm.weight"),
-        ("blocks.{i}.mlp.gate.weight", "model.layers.{i}.mlp.gate_proj.weight"),
-        ("blocks.{i}.mlp.up.weight", "model.layers.{i}.mlp.up_proj.weight"),
-        ("blocks.{i}.mlp.down.weight", "model.layers.{i}.mlp.down_proj.weight"),
-        ("norm.weight", "model.norm.weight"),
-        ("head.weight", "lm_head.weight"),
-    )
+    ARCHITECTURE = "LlamaForCausalLM"
 
     def __init__(self, config: LlamaConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
-        self.rotary = Rotary(config.d_head, config.rope_theta)
-        self.blocks = nn.ModuleList(_block(config) for _ in range(config.n_layers))
-        self.norm = nn.RMSNorm(config.d_model, eps=config.norm_eps)
-        self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
-        if config.tie_embeddings:
-            self.head.weight = self.embedding.weight
+        super().__init__(
+            config,
+            [_block(config) for _ in range(config.n_layers)],
+            nn.RMSNorm(config.d_model, eps=config.norm_eps),
+            tied=config.tie_embeddings,
+            rotary=Rotary(config.d_head, config.rope_theta, config.rope_scaling),
+            within_documents=config.within_documents,
+        )
 
-    def initialise(self, seed: int) -> None:
-        """The initial weights of this seed (the table in init.py)."""
-        zero = ["attention.o.weight", "mlp.down.weight"] + ([] if self.config.tie_embeddings else ["head.weight"])
-        initialise(self, seed=seed, embedding=self.config.init_embedding, gain=self.config.init_gain, zero=zero)
-
-    def hidden(self, tokens: Int[Tensor, "B T"], documents: Int[Tensor, "B T"] | None = None) -> Float[Tensor, "B T D"]:
-        """What the head is applied to. `documents` says which document each token stands in."""
-        masked = self.config.within_documents and documents is not None
-        mask = causal_mask_within(documents) if masked and documents is not None else None
-        tables = self.rotary.tables(tokens.shape[1], tokens.device)
-        x = self.embedding(tokens)
-        for block in self.blocks:
-            x = block(x, tables, mask)
-        out: Tensor = self.norm(x)
-        return out
-
-    def forward(self, tokens: Int[Tensor, "B T"]) -> Float[Tensor, "B T V"]:
-        """Logits of the next token at every position."""
-        logits: Tensor = self.head(self.hidden(tokens))
-        return logits
-
-    def flops_per_token(self) -> float:
-        """Multiplications and additions of one forward and backward pass, per token, at the length trained on.
-
-        6 per weight of a matrix product (2 forward, 4 backward), and 12 * H * E * (T + 1) / 2 per layer for scores and
-        values, each query meeting (T + 1) / 2 keys on average.
-        """
-        c = self.config
-        matrices = sum(p.numel() for name, p in self.blocks.named_parameters() if p.ndim == 2)
-        matrices += c.d_model * c.vocab_size
-        attention = c.n_layers * 12 * c.n_heads * c.d_head * (c.seq_len + 1) / 2
-        return 6.0 * matrices + attention
+    def stored(self) -> Iterator[Stored]:
+        """Their tensors, and which of ours each is made of."""
+        yield same("model.embed_tokens.weight", "embedding.weight")
+        for i in range(self.config.n_layers):
+            ours, theirs = f"blocks.{i}", f"model.layers.{i}"
+            yield same(f"{theirs}.input_layernorm.weight", f"{ours}.attention_norm.weight")
+            for name in "qkvo":
+                yield same(f"{theirs}.self_attn.{name}_proj.weight", f"{ours}.attention.{name}.weight")
+            yield same(f"{theirs}.post_attention_layernorm.weight", f"{ours}.mlp_norm.weight")
+            for name in ("gate", "up", "down"):
+                yield same(f"{theirs}.mlp.{name}_proj.weight", f"{ours}.mlp.{name}.weight")
+        yield same("model.norm.weight", "norm.weight")
+        if not self.config.tie_embeddings:
+            yield from linear("lm_head", "head", bias=False)
 
     @staticmethod
-    def hugging_face_config(config: LlamaConfig) -> dict[str, Any]:
-        """config.json as `transformers` reads it."""
+    def to_theirs(config: LlamaConfig) -> dict[str, Any]:
+        """The fields of config.json."""
         return {
-            "architectures": ["LlamaForCausalLM"],
-            "model_type": "llama",
             "vocab_size": config.vocab_size,
             "hidden_size": config.d_model,
             "intermediate_size": config.d_ff,
@@ -123,31 +80,37 @@ class Llama(nn.Module):
             "num_key_value_heads": config.n_kv_heads,
             "head_dim": config.d_head,
             "max_position_embeddings": config.seq_len,
-            "rope_theta": config.rope_theta,
             "rms_norm_eps": config.norm_eps,
             "tie_word_embeddings": config.tie_embeddings,
             "hidden_act": "silu",
             "attention_bias": False,
             "mlp_bias": False,
-            "dtype": "float32",
+            **rope_to_theirs(config.rope_theta, config.rope_scaling),
         }
 
     @staticmethod
-    def from_hugging_face_config(theirs: dict[str, Any]) -> LlamaConfig:
-        """Our config from theirs."""
-        heads, width = int(theirs["num_attention_heads"]), int(theirs["hidden_size"])
+    def from_theirs(theirs: Fields) -> LlamaConfig:
+        """Our config from the fields of config.json."""
+        theirs.one_of("hidden_act", ["silu"], "silu")
+        theirs.one_of("attention_bias", [False], False)
+        theirs.one_of("mlp_bias", [False], False)
+        theirs.one_of("attention_dropout", [0], 0)
+        theirs.aside("pretraining_tp")  # how products are cut up, not what they are
+        heads, width = theirs.whole("num_attention_heads"), theirs.whole("hidden_size")
+        theta, scaling = rope_from_theirs(theirs)
         return LlamaConfig(
-            vocab_size=int(theirs["vocab_size"]),
-            seq_len=int(theirs["max_position_embeddings"]),
+            vocab_size=theirs.whole("vocab_size"),
+            seq_len=theirs.whole("max_position_embeddings"),
             d_model=width,
-            n_layers=int(theirs["num_hidden_layers"]),
+            n_layers=theirs.whole("num_hidden_layers"),
             n_heads=heads,
-            n_kv_heads=int(theirs.get("num_key_value_heads") or heads),
-            d_head=int(theirs.get("head_dim") or width // heads),
-            d_ff=int(theirs["intermediate_size"]),
-            rope_theta=float(theirs.get("rope_theta") or theirs.get("rope_parameters", {}).get("rope_theta", 10_000.0)),
-            norm_eps=float(theirs["rms_norm_eps"]),
-            tie_embeddings=bool(theirs.get("tie_word_embeddings", False)),
+            n_kv_heads=theirs.whole("num_key_value_heads", heads),
+            d_head=theirs.whole("head_dim", width // max(1, heads)),
+            d_ff=theirs.whole("intermediate_size"),
+            rope_theta=theta,
+            rope_scaling=scaling,
+            norm_eps=theirs.number("rms_norm_eps"),
+            tie_embeddings=theirs.yes("tie_word_embeddings", False),
         )
 
 
@@ -156,5 +119,38 @@ def _block(config: LlamaConfig) -> PreNormBlock:
         nn.RMSNorm(config.d_model, eps=config.norm_eps),
         Attention(config.d_model, config.n_heads, config.n_kv_heads, config.d_head, bias=False),
         nn.RMSNorm(config.d_model, eps=config.norm_eps),
-        GatedMLP(config.d_model, config.d_ff, bias=False),
+        GatedMLP(config.d_model, config.d_ff, silu, bias=False),
     )
+
+
+def rope_to_theirs(theta: float, scaling: RopeScaling) -> dict[str, Any]:
+    """As transformers 5 reads it, and beside it as version 4 and most other tools do."""
+    table: dict[str, Any] = {"rope_type": {"none": "default"}.get(scaling.kind, scaling.kind)}
+    if scaling.kind != "none":
+        table["factor"] = scaling.factor
+    if scaling.kind == "llama3":
+        table["low_freq_factor"], table["high_freq_factor"] = scaling.low_freq_factor, scaling.high_freq_factor
+        table["original_max_position_embeddings"] = scaling.original_seq_len
+    older = {"rope_scaling": table} if scaling.kind != "none" else {}
+    return {"rope_theta": theta, "rope_parameters": table | {"rope_theta": theta}, **older}
+
+
+def rope_from_theirs(theirs: Fields) -> tuple[float, RopeScaling]:
+    """The base and the scaling, from either of the two places."""
+    older, newer = theirs.table("rope_scaling"), theirs.table("rope_parameters")
+    theta, scaling = theirs.number("rope_theta", 10_000.0), RopeScaling()
+    for table in (older, newer):
+        if table is None:
+            continue
+        kinds = {"default": "none", "linear": "linear", "llama3": "llama3"}
+        kind = table.one_of("type", list(kinds), table.one_of("rope_type", list(kinds), "default"))
+        theta = table.number("rope_theta", theta)
+        scaling = RopeScaling(kind=kinds[kind])
+        if kind != "default":
+            scaling.factor = table.number("factor")
+        if kind == "llama3":
+            scaling.low_freq_factor = table.number("low_freq_factor")
+            scaling.high_freq_factor = table.number("high_freq_factor")
+            scaling.original_seq_len = table.whole("original_max_position_embeddings")
+        table.finish()
+    return theta, scaling

@@ -4,62 +4,73 @@ Shapes: B batch, T query length, S key length, D model width, H heads, K key/val
 """
 
 import math
+from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from train.model.context import Context, LayerCache
+from train.model.dropout import Dropout
+from train.model.positions import Rotary
+
 _WRITTEN_OUT = 1024  # keys: beyond, a table of all scores costs more than it saves
-
-
-class Rotary(nn.Module):
-    """Rotary position embedding, halves rotated against each other (Su et al., "RoFormer", 2021, eq. 34)."""
-
-    def __init__(self, d_head: int, theta: float) -> None:
-        super().__init__()
-        self.d_head, self.theta = d_head, theta
-
-    def tables(self, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Cosines and sines for positions 0..length-1, each (T, E/2) float32, made in float64."""
-        exponent = torch.arange(0, self.d_head, 2, device=device, dtype=torch.float64) / self.d_head
-        angles = torch.outer(torch.arange(length, device=device, dtype=torch.float64), self.theta**-exponent)
-        return angles.cos().float(), angles.sin().float()
-
-    @staticmethod
-    def rotate(x: Tensor, tables: tuple[Tensor, Tensor]) -> Tensor:
-        """Turn each pair (x_i, x_{i+E/2}) of (B, H, T, E) by its position's angle."""
-        cos, sin = tables
-        first, second = x.float().chunk(2, -1)
-        turned = torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
-        return turned.to(x.dtype)
 
 
 class Attention(nn.Module):
     """Scaled dot-product attention with grouped keys and values (Vaswani et al., 2017; Ainslie et al., "GQA", 2023)."""
 
-    def __init__(self, d_model: int, n_heads: int, n_kv_heads: int, d_head: int, *, bias: bool) -> None:
+    def __init__(
+        self, d_model: int, n_heads: int, n_kv_heads: int, d_head: int, *, bias: bool, scale: float | None = None,
+        dropout: float = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.d_head = d_head
+        self.scale = d_head**-0.5 if scale is None else scale
         self.q = nn.Linear(d_model, n_heads * d_head, bias=bias)
         self.k = nn.Linear(d_model, n_kv_heads * d_head, bias=bias)
         self.v = nn.Linear(d_model, n_kv_heads * d_head, bias=bias)
         self.o = nn.Linear(n_heads * d_head, d_model, bias=bias)
+        self.dropout = Dropout(dropout)
+
+    def split(self, x: Tensor) -> Tensor:
+        """(B, T, H * E) -> (B, H, T, E)."""
+        return x.view(*x.shape[:-1], -1, self.d_head).transpose(1, 2)
 
     def forward(
-        self,
-        x: Float[Tensor, "B T D"],
-        rotary: tuple[Tensor, Tensor],
-        mask: Tensor | None,
+        self, x: Float[Tensor, "B T D"], context: Context, cache: LayerCache | None = None
     ) -> Float[Tensor, "B T D"]:
-        """Attend to earlier tokens; `mask` (B, 1, T, S) bool, True where a query may look, narrows that further."""
-        q, k, v = (
-            linear(x).unflatten(-1, (-1, self.d_head)).transpose(1, 2) for linear in (self.q, self.k, self.v)
-        )  # (B, H or K, T, E)
-        q, k = Rotary.rotate(q, rotary), Rotary.rotate(k, rotary)
-        y = attend(q, k, v, mask, is_causal=mask is None, scale=self.d_head**-0.5)
+        """Tokens look at one another as far as `context` lets them; `cache` holds earlier tokens' keys and values."""
+        q, k, v = self.split(self.q(x)), self.split(self.k(x)), self.split(self.v(x))  # (B, H or K, T, E)
+        if context.rotary is not None:
+            q, k = Rotary.rotate(q, context.rotary), Rotary.rotate(k, context.rotary)
+        if cache is not None:
+            k, v = cache.add(k, v)
+        return self.look(q, k, v, context.mask, context.is_causal, context.noise)
+
+    def look(
+        self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, is_causal: bool, noise: Tensor | None
+    ) -> Float[Tensor, "B T D"]:
+        """Queries meet keys, values go out."""
+        y = attend(q, k, v, mask, is_causal, self.scale, self.dropout, noise)
         out: Tensor = self.o(y.transpose(1, 2).flatten(2))  # (B, T, D)
         return out
+
+
+class CrossAttention(Attention):
+    """Attention to what an encoder made (Vaswani et al., 2017, section 3.2.3)."""
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], context: Context, cache: LayerCache | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """Queries from `x`, keys and values from `context.memory`, made once and kept in `cache`."""
+        known = cache.memory if cache is not None else None
+        if known is None:
+            known = self.split(self.k(context.memory)), self.split(self.v(context.memory))
+        if cache is not None:
+            cache.memory = known
+        return self.look(self.split(self.q(x)), *known, context.memory_mask, False, context.noise)
 
 
 def attend(
@@ -67,23 +78,23 @@ def attend(
     k: Float[Tensor, "B K S E"],
     v: Float[Tensor, "B K S E"],
     mask: Tensor | None,
-    *,
     is_causal: bool,
     scale: float,
+    dropout: Dropout,
+    noise: Tensor | None,
 ) -> Float[Tensor, "B H T E"]:
-    """softmax(q k' * scale + mask) v (Vaswani et al., 2017, eq. 1); `mask` is bool, True where a query may look, or added.
+    """softmax(q k' * scale + mask) v (Vaswani et al., 2017, eq. 1).
 
     Where a processor's code is being compiled, the scores are written out and fused: at 256 tokens in bfloat16 a
     training step then takes 0.81 of the time that it takes with torch's own kernel for processors.
     """
-    if torch.compiler.is_compiling() and q.device.type == "cpu" and k.shape[2] <= _WRITTEN_OUT:
-        return _attend_written_out(q, k, v, mask, is_causal, scale)
-    return functional.scaled_dot_product_attention(
-        q, k, v, attn_mask=mask, is_causal=is_causal, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
-    )
-
-
-def _attend_written_out(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, is_causal: bool, scale: float) -> Tensor:
+    dropping = noise is not None and dropout.threshold > 0
+    if not (dropping or (torch.compiler.is_compiling() and q.device.type == "cpu" and k.shape[2] <= _WRITTEN_OUT)):
+        if mask is not None and mask.dtype is not torch.bool:
+            mask = mask.to(q.dtype)
+        return functional.scaled_dot_product_attention(
+            q, k, v, attn_mask=mask, is_causal=is_causal, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
+        )
     groups = q.shape[1] // k.shape[1]
     if groups > 1:
         k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
@@ -92,42 +103,114 @@ def _attend_written_out(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, is
         mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril()
     if mask is not None:
         scores = scores.masked_fill(~mask, -math.inf) if mask.dtype is torch.bool else scores + mask
-    return scores.softmax(-1).to(v.dtype) @ v
+    out: Tensor = dropout(scores.softmax(-1).to(v.dtype), noise) @ v
+    return out
+
+
+class MLP(nn.Module):
+    """down(activation(up(x))) (Vaswani et al., 2017, eq. 2)."""
+
+    def __init__(
+        self, d_model: int, d_ff: int, activation: Callable[[Tensor], Tensor], *, bias: bool, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.activation = activation
+        self.up = nn.Linear(d_model, d_ff, bias=bias)
+        self.down = nn.Linear(d_ff, d_model, bias=bias)
+        self.dropout = Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "B T D"], noise: Tensor | None = None) -> Float[Tensor, "B T D"]:
+        """Each token by itself."""
+        out: Tensor = self.down(self.dropout(self.activation(self.up(x)), noise))
+        return out
 
 
 class GatedMLP(nn.Module):
-    """SwiGLU (Shazeer, "GLU Variants Improve Transformer", 2020, eq. 5): down(silu(gate(x)) * up(x))."""
+    """down(activation(gate(x)) * up(x)); SwiGLU with silu (Shazeer, "GLU Variants", 2020, eq. 5)."""
 
-    def __init__(self, d_model: int, d_ff: int, *, bias: bool) -> None:
+    def __init__(
+        self, d_model: int, d_ff: int, activation: Callable[[Tensor], Tensor], *, bias: bool, dropout: float = 0.0
+    ) -> None:
         super().__init__()
+        self.activation = activation
         self.gate = nn.Linear(d_model, d_ff, bias=bias)
         self.up = nn.Linear(d_model, d_ff, bias=bias)
         self.down = nn.Linear(d_ff, d_model, bias=bias)
+        self.dropout = Dropout(dropout)
 
-    def forward(self, x: Float[Tensor, "B T D"]) -> Float[Tensor, "B T D"]:
+    def forward(self, x: Float[Tensor, "B T D"], noise: Tensor | None = None) -> Float[Tensor, "B T D"]:
         """Each token by itself."""
-        out: Tensor = self.down(functional.silu(self.gate(x)) * self.up(x))
+        out: Tensor = self.down(self.dropout(self.activation(self.gate(x)) * self.up(x), noise))
         return out
+
+
+def gelu_tanh(x: Tensor) -> Tensor:
+    """GELU by its tanh approximation (Hendrycks and Gimpel, 2016, section 2)."""
+    return functional.gelu(x, approximate="tanh")
 
 
 class PreNormBlock(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x)) (Xiong et al., "On Layer Normalization", 2020)."""
+    """x + attention(norm(x)), then x + mlp(norm(x)) (Xiong et al., "On Layer Normalization", 2020).
 
-    def __init__(self, attention_norm: nn.Module, attention: Attention, mlp_norm: nn.Module, mlp: nn.Module) -> None:
+    In a decoder that has an encoder, x + cross(cross_norm(x)) stands between the two.
+    """
+
+    def __init__(
+        self, attention_norm: nn.Module, attention: Attention, mlp_norm: nn.Module, mlp: nn.Module,
+        dropout: float = 0.0, cross_norm: nn.Module | None = None, cross: CrossAttention | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.attention_norm, self.attention = attention_norm, attention
         self.mlp_norm, self.mlp = mlp_norm, mlp
+        self.cross_norm, self.cross = cross_norm, cross
+        self.attention_dropout, self.cross_dropout, self.mlp_dropout = (Dropout(dropout) for _ in range(3))
 
     def forward(
-        self, x: Float[Tensor, "B T D"], rotary: tuple[Tensor, Tensor], mask: Tensor | None
+        self, x: Float[Tensor, "B T D"], context: Context, cache: LayerCache | None = None
     ) -> Float[Tensor, "B T D"]:
         """One layer."""
-        x = x + self.attention(self.attention_norm(x), rotary, mask)
-        out: Tensor = x + self.mlp(self.mlp_norm(x))
+        noise = context.noise
+        x = x + self.attention_dropout(self.attention(self.attention_norm(x), context, cache), noise)
+        if self.cross is not None and self.cross_norm is not None:
+            x = x + self.cross_dropout(self.cross(self.cross_norm(x), context, cache), noise)
+        out: Tensor = x + self.mlp_dropout(self.mlp(self.mlp_norm(x), noise), noise)
         return out
 
 
-def causal_mask_within(documents: Int[Tensor, "B T"]) -> Tensor:
-    """(B, 1, T, T) bool: a token may look at itself and at earlier tokens of its own document."""
-    same = documents[:, :, None] == documents[:, None, :]
-    return same.tril()[:, None]
+class ParallelBlock(nn.Module):
+    """x + attention(norm(x)) + mlp(norm(x)) (Wang and Komatsuzaki, GPT-J, 2021); the MLP may have a norm of its own."""
+
+    def __init__(
+        self, attention_norm: nn.Module, attention: Attention, mlp: nn.Module, mlp_norm: nn.Module | None = None,
+        dropout: float = 0.0,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.attention_norm, self.attention, self.mlp_norm, self.mlp = attention_norm, attention, mlp_norm, mlp
+        self.dropout = Dropout(dropout)
+
+    def forward(
+        self, x: Float[Tensor, "B T D"], context: Context, cache: LayerCache | None = None
+    ) -> Float[Tensor, "B T D"]:
+        """One layer."""
+        normed = self.attention_norm(x)
+        inner = normed if self.mlp_norm is None else self.mlp_norm(x)
+        both = self.attention(normed, context, cache) + self.mlp(inner, context.noise)
+        out: Tensor = x + self.dropout(both, context.noise)
+        return out
+
+
+class PostNormBlock(nn.Module):
+    """norm(x + attention(x)), then norm(x + mlp(x)) (Vaswani et al., 2017, section 3.1)."""
+
+    def __init__(
+        self, attention: Attention, attention_norm: nn.Module, mlp: nn.Module, mlp_norm: nn.Module, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.attention, self.attention_norm, self.mlp, self.mlp_norm = attention, attention_norm, mlp, mlp_norm
+        self.attention_dropout, self.mlp_dropout = Dropout(dropout), Dropout(dropout)
+
+    def forward(self, x: Float[Tensor, "B T D"], context: Context) -> Float[Tensor, "B T D"]:
+        """One layer."""
+        x = self.attention_norm(x + self.attention_dropout(self.attention(x, context), context.noise))
+        out: Tensor = self.mlp_norm(x + self.mlp_dropout(self.mlp(x, context.noise), context.noise))
+        return out

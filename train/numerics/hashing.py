@@ -36,6 +36,18 @@ def uniform_integers(count: int, *keys: int) -> Integers:
         return _mix(np.uint64(hash_integers(*keys)) + np.arange(count, dtype=np.uint64) * _GOLDEN)
 
 
+def hash_rows(rows: npt.NDArray[np.int64], *keys: int) -> Integers:
+    """One 64-bit integer for each number in `rows` (any shape, int64) under these keys."""
+    return _mix(_mix(rows.astype(np.uint64)) ^ np.uint64(hash_integers(*keys)))
+
+
+def uniform_rows(keys: Integers, count: int, site: int) -> Integers:
+    """(B,) keys -> (B, count) uint64: each key's own integers at this site."""
+    with np.errstate(over="ignore"):
+        start = _mix(keys ^ np.uint64(hash_integers(site)))
+        return _mix(start[:, None] + np.arange(count, dtype=np.uint64) * _GOLDEN)
+
+
 def permute(index: npt.NDArray[np.int64], size: int, *keys: int) -> npt.NDArray[np.int64]:
     """Where the permutation of 0..size-1 that `keys` choose sends each entry of `index` (any shape, int64)."""
     half_bits = max(1, ((size - 1).bit_length() + 1) // 2)

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import jsonschema
 from train import __version__
 from train.documents import SPLITS, documents_file
 from train.hugging_face import to_hugging_face
-from train.model import Llama
+from train.model import LanguageModel
 from train.numerics import digest_tensors
 from train.records import Json, write_atomically, write_json
 from train.release.cards import attribution, data_card, model_card
@@ -30,7 +30,7 @@ class Ingredients:
 
     name: str
     run_folder: Path
-    model: Llama
+    model: LanguageModel
     config: ReleaseConfig
     recipe: dict[str, Any]
     recipe_yaml: str
@@ -44,7 +44,7 @@ class Ingredients:
     environment: Json
     chain: str
     sample: str
-    end_of_text_id: int
+    special_tokens: Mapping[str, int]
 
 
 def publish(parts: Ingredients, folder: Path, note: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def publish(parts: Ingredients, folder: Path, note: Callable[[str], object] = la
     draft.mkdir(parents=True)
     try:
         note("weights")
-        to_hugging_face(parts.model, draft, token=parts.end_of_text_id)
+        to_hugging_face(parts.model, draft, parts.special_tokens)
         _copy(parts.run_folder / "tokens", draft, ["tokenizer.json", "tokenizer_config.json"])
         note("data")
         _copy_data(parts, draft / "data")

@@ -9,6 +9,38 @@ from train.records import Json, printable
 from train.release.configs import ReleaseConfig
 
 _HUB_LICENCES = {"Apache-2.0": "apache-2.0", "CC0-1.0": "cc0-1.0", "CC-BY-4.0": "cc-by-4.0"}
+_TASKS = {
+    "causal": "text-generation",
+    "permutation": "text-generation",
+    "masked": "fill-mask",
+    "span_corruption": "text2text-generation",
+}
+_SHAPE = ("n_layers", "n_decoder_layers", "d_model", "n_heads", "n_kv_heads", "d_head", "d_ff", "seq_len")
+_COUNTERPART = """
+This is a counterpart of bits per byte, not to be compared with that of a model which reads from left to right: only
+{share:.0f} % of the tokens were predicted, each from what stands on both sides of it, and their bits stand for all. The
+5-gram and the unigram predicted the same tokens, each from what stands before it.
+"""
+
+
+def _usage(recipe: Json) -> str:
+    """A few lines of Python that make the model speak."""
+    prompt = (recipe["run"]["prompts"] or ["The"])[0]
+    if recipe["objective"]["name"] == "span_corruption":
+        asked = json.dumps(f"{prompt} <extra_id_0>", ensure_ascii=False)
+        return f"""from transformers import AutoTokenizer, T5ForConditionalGeneration
+folder = "path/to/this/folder"
+model, tokenizer = T5ForConditionalGeneration.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+print(tokenizer.decode(model.generate(**tokenizer({asked}, return_tensors="pt"))[0]))"""
+    if recipe["objective"]["name"] == "masked":
+        asked = json.dumps(f"{prompt} {recipe['tokenizer']['mask_token']}.", ensure_ascii=False)
+        return f"""from transformers import pipeline
+fill = pipeline("fill-mask", model="path/to/this/folder")
+print(fill({asked})[0]["sequence"])"""
+    asked = json.dumps(prompt, ensure_ascii=False)
+    return f"""from transformers import pipeline
+speak = pipeline("text-generation", model="path/to/this/folder")
+print(speak({asked}, max_new_tokens=40)[0]["generated_text"])"""
 
 
 def text(value: Any) -> str:
@@ -38,13 +70,13 @@ def model_card(record: Json, recipe: Json, summary: Json, sample: str, config: R
             "license": _HUB_LICENCES.get(config.weights_licence, "other"),
             "language": sorted(summary["by"]["language"]),
             "library_name": "transformers",
-            "pipeline_tag": "text-generation",
+            "pipeline_tag": _TASKS[recipe["objective"]["name"]],
             "tags": ["fusee", "libre", record["weights"]["family"]],
         }
     )
     shape = table(
         ("", ""),
-        [(key, model[key]) for key in ("n_layers", "d_model", "n_heads", "n_kv_heads", "d_ff", "seq_len")]
+        [(key, model[key]) for key in _SHAPE if key in model]
         + [("vocabulary", model["vocab_size"]), ("parameters", f"{record['weights']['parameters']:,}")],
     )
     gain = 100 * (1 - bits["total"] / bits["five_gram"])
@@ -79,9 +111,7 @@ training; what it says is neither true nor anybody's opinion.
 ## Use it
 
 ```python
-from transformers import pipeline
-speak = pipeline("text-generation", model="path/to/this/folder")
-print(speak({json.dumps((recipe["run"]["prompts"] or ["The"])[0], ensure_ascii=False)}, max_new_tokens=40)[0]["generated_text"])
+{_usage(recipe)}
 ```
 
 or `python -m train generate path/to/this/folder "..."`. A sample, as it came:
@@ -92,8 +122,10 @@ or `python -m train generate path/to/this/folder "..."`. A sample, as it came:
 
 {bits["total"]:.4f} bits per byte on {len(bits["by_document"])} held-out documents ({bits["bytes"]:,} bytes), which were
 chosen by their digest before anything else was done. An interpolated Kneser-Ney 5-gram over the same tokens and split
-needs {bits["five_gram"]:.4f}: the model is {abs(gain):.1f} % {"better" if gain > 0 else "worse"}.
+needs {bits["five_gram"]:.4f}: the model is {abs(gain):.1f} % {"better" if gain > 0 else "worse"}. Its unigram, which knows
+how frequent each token is and nothing else, needs {bits["unigram"]:.4f}.
 Measured in float32 with windows of {bits["measure"]["seq_len"]} tokens, {bits["measure"]["stride"]} apart.
+{"" if bits["measure"]["left_to_right"] else _COUNTERPART.format(share=100 * bits["tokens_predicted"] / bits["tokens"])}
 
 {authors}
 
@@ -230,7 +262,7 @@ def describe(record: Json, folder: Path) -> str:
     return f"""
 release    {folder}
 digest     {record["digest"]}
-quality    {bits["total"]:.4f} bits per byte on held-out documents; the 5-gram needs {bits["five_gram"]:.4f} ({gain:+.1f} %)
+quality    {bits["total"]:.4f} bits per byte{"" if bits["measure"]["left_to_right"] else " (of hidden tokens)"} on held-out documents; the 5-gram needs {bits["five_gram"]:.4f} ({gain:+.1f} %)
 cost       {minutes:.1f} minutes ({cost["training_seconds"]:.0f} s of training), {cost["tokens"]:,} tokens, {cost["flops"]:.2g} FLOP, {cost["peak_memory_gb"]} GB of memory
 sample     {sample}
 

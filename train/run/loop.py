@@ -6,20 +6,22 @@ loop needs of other rooms (evaluation, samples) is handed to it as functions.
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from train.batches import Sequences, load_batches
 from train.loss import linear_cross_entropy
-from train.model import Llama
+from train.model import LanguageModel, has_dropout
 from train.numerics import Choices, digest_tensors
 from train.optim import OptimConfig, make_optimizers, schedule_factor, set_learning_rate
 from train.parallel import ParallelConfig, apply_plan, clip_gradients, eagerly, micro_steps
-from train.records import MACHINE, BadInput, Batch, Json
+from train.records import IGNORE, MACHINE, BadInput, Batch, Json
 from train.run.chain import Chain
 from train.run.checkpoint import (
     State,
@@ -28,6 +30,7 @@ from train.run.checkpoint import (
     optimizer_tensors,
     save_checkpoint,
 )
+from train.run.flops import count_flops
 from train.run.metrics import Metrics, progress, say
 from train.run.signals import StopFlag, Stopped
 
@@ -77,7 +80,7 @@ class Job:
     """All that one training needs. `watch` is called every so many steps and returns metrics (it may print)."""
 
     folder: Path
-    model: Llama
+    model: LanguageModel
     sequences: Sequences
     run: RunConfig
     optim: OptimConfig
@@ -85,12 +88,12 @@ class Job:
     choices: Choices
     config_digest: str
     open_metrics: Callable[[int], Metrics]
-    watch: Callable[[Llama, int], Mapping[str, Any]]
+    watch: Callable[[LanguageModel, int], Mapping[str, Any]]
 
     @property
     def tokens_per_step(self) -> int:
-        """Over all passes of a step."""
-        return self.optim.sequences_per_step * self.sequences.seq_len
+        """Of text, over all passes of a step."""
+        return self.optim.sequences_per_step * self.sequences.text_tokens
 
 
 def train(job: Job) -> Json:
@@ -99,6 +102,7 @@ def train(job: Job) -> Json:
     torch.set_num_threads(job.choices.threads)
     optimizers = make_optimizers(optim, model, Precision.DTYPE[job.choices.precision])
     model.initialise(run.seed)
+    flops = flops_of_step(job)
     take_step = Step(job, optimizers)
     keeper = Keeper(job, optimizers)
     done = keeper.resume()
@@ -131,9 +135,16 @@ def train(job: Job) -> Json:
     return {
         "seconds": round(clock.total(), 1),
         "tokens": optim.steps * tokens,
+        "flops": float(optim.steps * flops),
         "weights_digest": digest_tensors(dict(model.named_parameters())),
         "chain": keeper.chain.head,
     }
+
+
+def flops_of_step(job: Job) -> int:
+    """Floating-point operations of one step: all its sequences are alike, so one is counted."""
+    one = job.sequences.batch(np.zeros(1, np.int64), job.run.seed, 0)
+    return job.optim.sequences_per_step * count_flops(job.model, one)
 
 
 def published_steps(steps: int, count: int) -> set[int]:
@@ -194,24 +205,17 @@ class Step:
         self._wrapped.mark_forward_method("hidden")  # Fabric's own wrapper leaves such a method without autocast
         self._passes = micro_steps(job.optim.sequences_per_step, job.parallel.sequences_per_device)
         self._precision = Precision.DTYPE[job.choices.precision]
+        self._noisy = has_dropout(job.model)
 
     def __call__(self, step: int, batch: Batch) -> tuple[float, float, float]:
         """Raises BadInput with the step and its sequences if the loss is not finite; the weights are then untouched."""
         job, model = self._job, self._job.model
         total = torch.zeros((), device=self._fabric.device)
-        for tokens, targets, documents in self._micro_batches(batch):
+        predicted = int((batch.targets != IGNORE).sum())
+        for inputs, targets in self._micro_batches(batch):
             with self._fabric.autocast():
-                hidden = self._wrapped.hidden(tokens, documents)
-            loss = (
-                linear_cross_entropy(
-                    hidden.flatten(0, 1),
-                    model.head.weight,
-                    targets.flatten(),
-                    precision=self._precision,
-                    compiling=job.choices.compile,
-                )
-                / batch.targets.size
-            )
+                hidden = self._wrapped.hidden(**inputs)
+            loss = self._loss(hidden.flatten(0, 1), targets.flatten()) / max(1, predicted)
             self._fabric.backward(loss)
             total += loss.detach()
         norm = clip_gradients(model.parameters(), job.optim.clip_norm)
@@ -228,11 +232,20 @@ class Step:
             optimizer.zero_grad(set_to_none=True)
         return value, norm.item(), factor
 
-    def _micro_batches(self, batch: Batch) -> Any:
-        fields = (batch.tokens, batch.targets, batch.documents)
-        parts = [torch.from_numpy(part.copy()).chunk(self._passes) for part in fields]
-        for micro_batch in zip(*parts, strict=True):
-            yield [self._fabric.to_device(part) for part in micro_batch]
+    def _loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        head = self._job.model.head
+        return linear_cross_entropy(
+            hidden, head.weight, targets, head.bias, precision=self._precision, compiling=self._job.choices.compile
+        )
+
+    def _micro_batches(self, batch: Batch) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+        arrays = {name: torch.from_numpy(array.copy()) for name, array in batch.inputs.items()}
+        if self._noisy:
+            arrays["noise"] = torch.from_numpy(batch.keys.view("int64").copy())
+        parts = {name: self._fabric.to_device(array).chunk(self._passes) for name, array in arrays.items()}
+        targets = self._fabric.to_device(torch.from_numpy(batch.targets.copy())).chunk(self._passes)
+        for number, part in enumerate(targets):
+            yield {name: chunks[number] for name, chunks in parts.items()}, part
 
 
 class Clock:

@@ -1,5 +1,5 @@
 """Samples: text from a model."""
 
-from train.sample.generate import Sampling, generate, speak
+from train.sample.generate import Sampling, Speaker, new_tokens, speak
 
-__all__ = ["Sampling", "generate", "speak"]
+__all__ = ["Sampling", "Speaker", "new_tokens", "speak"]

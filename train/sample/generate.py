@@ -1,6 +1,10 @@
-"""Text from a model, token by token, each drawn from the model's distribution narrowed to its likely part."""
+"""Text from a model: each token drawn from the model's distribution narrowed to its likely part.
 
-from collections.abc import Iterator
+A decoder goes on with a prompt; an encoder-decoder answers it; an encoder fills in its masks; an XLNet asks its query
+stream for the token after the last. All draw in the same way; with temperature 0 the likeliest token is taken.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,57 +13,201 @@ from jaxtyping import Float
 from torch import Tensor
 
 from train.hugging_face import from_hugging_face
-from train.model import Llama
-from train.records import BadInput, printable, read_json
-from train.tokens import Tokenizer, load_tokenizer, token_id
+from train.model import T5, Bert, Cache, Decoder, LanguageModel, XLNet
+from train.records import BadInput, printable
+from train.tokens import Tokenizer, Vocabulary, load_tokenizer, load_vocabulary
+
+Logits = Float[Tensor, " V"]
 
 
 @dataclass(kw_only=True, frozen=True)
 class Sampling:
-    """`temperature` 0 takes the likeliest token; `top_k` 0 lets all tokens in."""
+    """`temperature` 0 takes the likeliest token; `top_k` 0 lets all tokens in; `cache` keeps keys and values."""
 
     max_tokens: int = 100
     temperature: float = 0.8
     top_k: int = 50
     seed: int = 0
+    cache: bool = True
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1 or not 0 <= self.temperature < 1000 or self.top_k < 0 or not 0 <= self.seed < 2**53:
             raise BadInput("sampling: max_tokens must be at least 1; temperature, top_k and seed at least 0")
 
 
-def generate(model: Llama, tokenizer: Tokenizer, prompt: str, end_of_text: str, sampling: Sampling) -> str:
-    """`prompt` and what the model makes of it, up to its end of text."""
-    first = token_id(tokenizer, end_of_text)
-    prompt = prompt.encode("utf-8", "replace").decode()
-    tokens = [first, *tokenizer.encode(prompt, add_special_tokens=False).ids]
-    if max(tokens) >= model.config.vocab_size:
-        raise BadInput("the tokenizer has more tokens than the model")
-    new = list(_new_tokens(model, tokens, first, sampling))
-    return str(tokenizer.decode(tokens[1:] + new))
+@dataclass(frozen=True)
+class Speaker:
+    """A model, its tokenizer, and what to know of its tokens."""
 
+    model: LanguageModel
+    tokenizer: Tokenizer
+    vocabulary: Vocabulary
 
-def _new_tokens(model: Llama, tokens: list[int], stop: int, sampling: Sampling) -> Iterator[int]:
-    device = next(model.parameters()).device
-    random = torch.Generator().manual_seed(sampling.seed)
-    seen = list(tokens)
-    training = model.training
-    model.eval()
-    try:
-        for _ in range(sampling.max_tokens):
-            window = torch.tensor([seen[-model.config.seq_len :]], device=device)
+    def say(self, prompt: str, sampling: Sampling) -> str:
+        """`prompt` and what the model makes of it."""
+        prompt = prompt.encode("utf-8", "replace").decode()
+        if self.vocabulary.size > self.model.config.vocab_size:
+            raise BadInput("the tokenizer has more tokens than the model")
+        training = self.model.training
+        self.model.eval()
+        try:
             with torch.no_grad():
-                logits = model.head(model.hidden(window)[:, -1])[0].float().cpu()
-            token = _draw(logits, sampling, random)
-            if token == stop:
-                return
-            seen.append(token)
-            yield token
-    finally:
-        model.train(training)
+                if isinstance(self.model, Bert):
+                    return self._fill(self.model, prompt, sampling)
+                if isinstance(self.model, T5):
+                    return self._answer(self.model, prompt, sampling)
+                return self._go_on(prompt, sampling)
+        finally:
+            self.model.train(training)
+
+    def _go_on(self, prompt: str, sampling: Sampling) -> str:
+        tokens = [self.vocabulary.need("end"), *self.encode(prompt)]
+        new = list(new_tokens(self.model, tokens, tokens[0], sampling))
+        return self.decode(tokens[1:] + new)
+
+    def _answer(self, model: T5, prompt: str, sampling: Sampling) -> str:
+        """A prompt without a sentinel is one that breaks off: the model is asked for what comes after."""
+        tokens = self.encode(prompt)
+        if not set(tokens) & set(self.vocabulary.sentinels):
+            tokens.append(self.vocabulary.sentinels[0])
+        end, pad = self.vocabulary.need("end"), self.vocabulary.need("pad")
+        room = model.config.seq_len - 1
+        context = model.encode(torch.tensor([[*tokens[-room:], end]], device=_device(model)))
+        cache = Cache(model.config.n_decoder_layers) if sampling.cache else None
+
+        def ahead(seen: list[int], new: int) -> Logits:
+            given = seen[-new:] if cache is not None else seen
+            decoded = model.decode(torch.tensor([given], device=_device(model)), context, cache)
+            return _last(model, decoded)
+
+        answer = list(_draw_each(ahead, [pad], end, sampling))
+        return self.fill_in(tokens, answer)
+
+    def fill_in(self, tokens: list[int], answer: list[int]) -> str:
+        """The prompt with each sentinel's span in its place, as the answer gives them: <0> span <1> span ..."""
+        spans: dict[int, list[int]] = {}
+        current: list[int] = []
+        for token in answer:
+            if token in self.vocabulary.sentinels:
+                current = spans.setdefault(token, [])
+            else:
+                current.append(token)
+        sentinels = set(self.vocabulary.sentinels)
+        filled = [part for token in tokens for part in (spans.get(token, []) if token in sentinels else [token])]
+        return self.decode(filled)
+
+    def _fill(self, model: Bert, prompt: str, sampling: Sampling) -> str:
+        """Masks are filled from left to right, each seeing those before; a prompt without one gets one at its end."""
+        mask = self.vocabulary.need("mask")
+        tokens = [self.vocabulary.need("cls"), *self.encode(prompt)][: model.config.seq_len - 2]
+        if mask not in tokens:
+            tokens.append(mask)
+        tokens.append(self.vocabulary.need("sep"))
+        random = torch.Generator().manual_seed(sampling.seed)
+        while mask in tokens:
+            place = tokens.index(mask)
+            hidden = model.hidden(torch.tensor([tokens], device=_device(model)))
+            logits = model.head(hidden[0, place]).float().cpu()
+            logits[torch.from_numpy(self.vocabulary.special)] = float("-inf")
+            tokens[place] = _draw(logits, sampling, random)
+        return self.decode(tokens[1:-1])
+
+    def encode(self, prompt: str) -> list[int]:
+        """The prompt's tokens. The mask and the sentinels may be asked for by name; no other special token can."""
+        masks = [self.vocabulary.roles["mask"]] if "mask" in self.vocabulary.roles else []
+        asked = {number: str(self.tokenizer.id_to_token(number)) for number in [*masks, *self.vocabulary.sentinels]}
+        pieces: list[int | str] = [prompt]
+        for number, name in asked.items():
+            pieces = [part for piece in pieces for part in _cut(piece, name, number)]
+        tokens: list[int] = []
+        for piece in pieces:
+            ids = [piece] if isinstance(piece, int) else self.tokenizer.encode(piece, add_special_tokens=False).ids
+            tokens += ids
+        return tokens
+
+    def decode(self, tokens: list[int]) -> str:
+        """Text."""
+        return str(self.tokenizer.decode(tokens))
 
 
-def _draw(logits: Float[Tensor, " V"], sampling: Sampling, random: torch.Generator) -> int:
+def _cut(piece: int | str, name: str, number: int) -> Iterator[int | str]:
+    """A piece of a prompt, with every `name` in it replaced by its number."""
+    if isinstance(piece, int):
+        yield piece
+        return
+    for place, part in enumerate(piece.split(name)):
+        if place:
+            yield number
+        if part:
+            yield part
+
+
+def new_tokens(model: LanguageModel, tokens: list[int], stop: int, sampling: Sampling) -> Iterator[int]:
+    """What comes after `tokens`, up to `stop`.
+
+    When a model's window is full, it goes on from the last half of it: with or without a cache, the same.
+    """
+    if isinstance(model, XLNet):
+        yield from _draw_each(lambda seen, _: _xlnet_ahead(model, seen), tokens, stop, sampling)
+        return
+    if not isinstance(model, Decoder):
+        raise BadInput(f"a {model.config.name} does not go on with a text")
+    size = model.config.seq_len
+    cache = Cache(model.config.n_layers) if sampling.cache else None
+    began = 0
+
+    def ahead(seen: list[int], new: int) -> Logits:
+        nonlocal cache, began
+        start = _window_start(len(seen), size)
+        if cache is not None and (start != began or cache.length == 0):
+            cache, began, new = Cache(model.config.n_layers), start, len(seen) - start
+        given = seen[-new:] if cache is not None else seen[start:]
+        return _last(model, model.hidden(torch.tensor([given], device=_device(model)), cache=cache))
+
+    yield from _draw_each(ahead, tokens, stop, sampling)
+
+
+def _window_start(count: int, size: int) -> int:
+    """Where the window begins: windows move by half their length, so that a cache serves for long."""
+    half = max(1, size // 2)
+    return 0 if count <= size else -(-(count - size) // half) * half
+
+
+def _xlnet_ahead(model: XLNet, seen: list[int]) -> Logits:
+    """The query stream at one place more, which nobody sees; all others see one another."""
+    given = seen[-(model.config.seq_len - 1) :]
+    tokens = torch.tensor([[*given, 0]], device=_device(model))
+    sees = torch.ones(1, len(given) + 1, len(given) + 1, dtype=torch.bool, device=tokens.device)
+    sees[..., -1] = False
+    place = torch.tensor([[len(given)]], device=tokens.device)
+    return _last(model, model.hidden(tokens, sees=sees, predict=place))
+
+
+def _draw_each(
+    ahead: Callable[[list[int], int], Logits], tokens: list[int], stop: int, sampling: Sampling
+) -> Iterator[int]:
+    """Tokens drawn one after another; `ahead` is given all so far and how many of them are new."""
+    random = torch.Generator().manual_seed(sampling.seed)
+    seen, new = list(tokens), len(tokens)
+    for _ in range(sampling.max_tokens):
+        token = _draw(ahead(seen, new), sampling, random)
+        if token == stop:
+            return
+        seen.append(token)
+        new = 1
+        yield token
+
+
+def _last(model: LanguageModel, hidden: Tensor) -> Logits:
+    logits: Logits = model.head(hidden[:, -1])[0].float().cpu()
+    return logits
+
+
+def _device(model: LanguageModel) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _draw(logits: Logits, sampling: Sampling, random: torch.Generator) -> int:
     if sampling.temperature == 0:
         return int(logits.argmax())
     values, tokens = logits.topk(min(sampling.top_k, len(logits)) if sampling.top_k else len(logits))
@@ -71,8 +219,5 @@ def speak(folder: Path, prompt: str, sampling: Sampling) -> str:
     """Text from the model in `folder`: a release, or any folder in Hugging Face's format of a family known here."""
     if not folder.is_dir():
         raise BadInput(f"{printable(str(folder))}: there is no such folder")
-    about = read_json(folder / "tokenizer_config.json")
-    end_of_text = about.get("bos_token") or about.get("eos_token") if isinstance(about, dict) else None
-    if not isinstance(end_of_text, str):
-        raise BadInput(f"{folder}/tokenizer_config.json: names no bos_token to begin a text with")
-    return generate(from_hugging_face(folder), load_tokenizer(folder), prompt, end_of_text, sampling)
+    vocabulary = load_vocabulary(folder)
+    return Speaker(from_hugging_face(folder), load_tokenizer(folder), vocabulary).say(prompt, sampling)

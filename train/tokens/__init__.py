@@ -12,15 +12,18 @@ from train.tokens.tokenizer import (
     token_id,
     train_tokenizer,
 )
+from train.tokens.vocabulary import Vocabulary, load_vocabulary
 
 __all__ = [
     "TokenStore",
     "Tokenizer",
     "TokenizerConfig",
     "TokenizerKind",
+    "Vocabulary",
     "digest_tokenizer",
     "encode_document",
     "load_tokenizer",
+    "load_vocabulary",
     "save_tokenizer",
     "token_dtype",
     "token_id",

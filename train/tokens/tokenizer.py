@@ -19,6 +19,7 @@ from train.records import BadInput, digest_json, read_json, write_atomically
 
 END_OF_TEXT = "<|endoftext|>"
 UNKNOWN = "[UNK]"
+SENTINEL = "<extra_id_{}>"
 _LONGEST_LINE = 2000  # characters; sentencepiece passes over lines of more than max_sentence_length bytes
 
 
@@ -32,16 +33,26 @@ class TokenizerKind(Enum):
 
 @dataclass(kw_only=True)
 class TokenizerConfig:
-    """`end_of_text` opens every document; `special_tokens` are reserved beside it."""
+    """`end_of_text` opens every document; the other tokens are reserved beside it, those that a family needs.
+
+    A text is framed by `cls_token` and `sep_token` if there are both. `sentinels` stand for spans that were taken out.
+    """
 
     kind: TokenizerKind
     vocab_size: int
     end_of_text: str = END_OF_TEXT
+    pad_token: str = ""
+    mask_token: str = ""
+    cls_token: str = ""
+    sep_token: str = ""
+    sentinels: int = 0
     special_tokens: list[str] = field(default_factory=list)
     lowercase: bool = False
 
     def __post_init__(self) -> None:
-        least = 257 + len(self.special_tokens)
+        if not 0 <= self.sentinels <= 1000 or bool(self.cls_token) != bool(self.sep_token):
+            raise BadInput("tokenizer.sentinels: from 0 to 1000; tokenizer.cls_token and sep_token: both or neither")
+        least = 256 + len(specials(self))
         if self.kind is not TokenizerKind.wordpiece and not least <= self.vocab_size < 2**32:
             raise BadInput(
                 f"tokenizer.vocab_size={self.vocab_size}: needs at least {least} (256 bytes and the specials)"
@@ -64,17 +75,30 @@ def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
             f"the corpus is too small for tokenizer.vocab_size={config.vocab_size}: it gives {size} tokens. "
             f"Set tokenizer.vocab_size={size}, or add documents"
         )
-    first = token_id(tokenizer, config.end_of_text)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{config.end_of_text} $A", pair=None, special_tokens=[(config.end_of_text, first)]
-    )
+    tokenizer.post_processor = _frame(tokenizer, config)
     tokenizer.encode_special_tokens = True  # what a text says is text, also where it spells a special token
     return tokenizer
 
 
 def specials(config: TokenizerConfig) -> list[str]:
     """The tokens that no text produces, in the order of their ids."""
-    return [config.end_of_text, *config.special_tokens]
+    named = [config.end_of_text, config.pad_token, config.mask_token, config.cls_token, config.sep_token]
+    numbered = [SENTINEL.format(number) for number in range(config.sentinels)]
+    return list(dict.fromkeys(token for token in [*named, *config.special_tokens, *numbered] if token))
+
+
+def _frame(tokenizer: Tokenizer, config: TokenizerConfig) -> processors.PostProcessor:
+    """What others put around a text: [CLS] text [SEP], text </s> before a decoder, else the end of text first."""
+    single, pair = f"{config.end_of_text} $A", None
+    if config.cls_token:
+        single = f"{config.cls_token} $A {config.sep_token}"
+        pair = f"{single} $B:1 {config.sep_token}:1"
+    elif config.sentinels:
+        single = f"$A {config.end_of_text}"
+    used = [token for token in specials(config) if token in single]
+    return processors.TemplateProcessing(
+        single=single, pair=pair, special_tokens=[(token, token_id(tokenizer, token)) for token in used]
+    )
 
 
 def _train_bpe(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
@@ -190,12 +214,18 @@ def save_tokenizer(tokenizer: Tokenizer, config: TokenizerConfig, folder: Path, 
         file.write(tokenizer.to_str(pretty=True))
     about: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
-        "bos_token": config.end_of_text,
         "eos_token": config.end_of_text,
         "model_max_length": max_length,
         "clean_up_tokenization_spaces": False,
-        "split_special_tokens": True,
+        "split_special_tokens": not (config.mask_token or config.sentinels),  # those are asked for by name
     }
+    for role in ("pad_token", "mask_token", "cls_token", "sep_token"):
+        if getattr(config, role):
+            about[role] = getattr(config, role)
+    if config.sentinels:
+        about["extra_special_tokens"] = [SENTINEL.format(number) for number in range(config.sentinels)]
+    elif not config.cls_token:
+        about["bos_token"] = config.end_of_text
     if config.kind is TokenizerKind.wordpiece:
         about["unk_token"] = UNKNOWN
     with write_atomically(folder / "tokenizer_config.json") as file:

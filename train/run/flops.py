@@ -1,0 +1,23 @@
+"""Floating-point operations of a step, counted product by product as torch's own operators are called.
+
+Each multiplication and each addition of a matrix product counts one; softmax, norms and the optimizer are left out. The
+half of causal attention's scores that is masked is counted too, as in most published figures (PaLM, 2022, appendix B).
+"""
+
+import copy
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from train.model import LanguageModel
+from train.records import Batch
+
+
+def count_flops(model: LanguageModel, batch: Batch) -> int:
+    """Of one forward and backward pass over `batch`; nothing is computed, and no memory taken."""
+    shape = copy.deepcopy(model).to("meta")
+    inputs = {name: torch.from_numpy(array.copy()).to("meta") for name, array in batch.inputs.items()}
+    with FlopCounterMode(display=False) as counter:
+        shape.hidden(**inputs).sum().backward()  # type: ignore[no-untyped-call]
+    head = 6 * batch.targets.size * model.head.weight.numel()  # the loss makes three products of the head's size
+    return int(counter.get_total_flops()) + head
