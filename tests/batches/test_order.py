@@ -7,6 +7,7 @@ import pytest
 
 from tests.tokens.test_shards import CONFIG, DOCUMENTS
 from train.batches import Sequences, load_batches, order
+from train.batches.objectives import Causal
 from train.numerics import permute, uniform_integers
 from train.records import BadInput
 from train.tokens import TokenStore, train_tokenizer, write_shards
@@ -46,16 +47,17 @@ def test_every_epoch_sees_every_sequence_once(sequences: int, per_step: int) -> 
 def sequences(tmp_path: Path) -> Sequences:
     tokenizer = train_tokenizer(CONFIG, [d.text for d in DOCUMENTS])
     write_shards(DOCUMENTS, tokenizer, CONFIG.end_of_text, tmp_path, "train", lambda _: None)
-    return Sequences(TokenStore(tmp_path, "train"), 32)
+    return Sequences(TokenStore(tmp_path, "train"), 32, Causal(), with_documents=True)
 
 
 def test_targets_are_the_next_tokens_and_documents_their_places(sequences: Sequences) -> None:
-    batch = sequences.batch(np.array([0, len(sequences) - 1, 7]))
-    np.testing.assert_array_equal(batch.tokens[:, 1:], batch.targets[:, :-1])
-    np.testing.assert_array_equal(batch.tokens[2], sequences.store.read(7 * 32, 8 * 32))
+    batch = sequences.batch(np.array([0, len(sequences) - 1, 7]), 0, 0)
+    tokens = batch.inputs["tokens"]
+    np.testing.assert_array_equal(tokens[:, 1:], batch.targets[:, :-1])
+    np.testing.assert_array_equal(tokens[2], sequences.store.read(7 * 32, 8 * 32))
     for row in range(3):
-        steps = np.diff(batch.documents[row])
-        np.testing.assert_array_equal(steps == 1, batch.tokens[row, 1:] == 0)
+        steps = np.diff(batch.inputs["documents"][row])
+        np.testing.assert_array_equal(steps == 1, tokens[row, 1:] == 0)
 
 
 def test_a_loader_started_late_gives_the_same_batches(sequences: Sequences) -> None:
@@ -63,9 +65,10 @@ def test_a_loader_started_late_gives_the_same_batches(sequences: Sequences) -> N
     late = list(load_batches(sequences, seed=3, sequences_per_step=4, first_step=13, steps=20))
     assert len(whole) == 20
     for a, b in zip(whole[13:], late, strict=True):
-        np.testing.assert_array_equal(a.tokens, b.tokens)
+        np.testing.assert_array_equal(a.inputs["tokens"], b.inputs["tokens"])
+        np.testing.assert_array_equal(a.keys, b.keys)
 
 
 def test_a_corpus_too_short_for_a_sequence(sequences: Sequences) -> None:
     with pytest.raises(BadInput, match="fewer than one sequence"):
-        Sequences(sequences.store, 10**6)
+        Sequences(sequences.store, 10**6, Causal())

@@ -216,7 +216,8 @@ class Permutation:
         count = max(1, round(size * self._config.share))
         order = uniform_rows(keys, size, 6).argsort(1, kind="stable")
         own = uniform_rows(keys, 1, 7)[:, 0] < self._config.left_to_right * _WHOLE
-        order[own] = _first_to_front(order[own])
+        if own.any():
+            order[own] = _first_to_front(order[own])
         predict = np.sort(order[:, size - count :], 1)
         rank = order.argsort(1)
         rank = np.where(rank >= size - count, rank, -1)
