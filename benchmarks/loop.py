@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from benchmarks.measure import median, random_tokens, write_result
 from train.batches import Sequences, order
+from train.batches.objectives import Causal
 from train.config import Config, compose
 from train.loss import linear_cross_entropy
 from train.model import build_model
@@ -50,7 +51,7 @@ def batches_of(config: Config, sequences: Sequences) -> list[Any]:
     """All batches of a run, in memory."""
     count = config.optim.sequences_per_step
     numbers = [order(0, step, sequences=len(sequences), sequences_per_step=count) for step in range(config.optim.steps)]
-    return [sequences.batch(n) for n in numbers]
+    return [sequences.batch(n, 0, step) for step, n in enumerate(numbers)]
 
 
 def bare(config: Config, batches: list[Any], choices: Choices) -> list[float]:
@@ -63,7 +64,7 @@ def bare(config: Config, batches: list[Any], choices: Choices) -> list[float]:
     seconds = []
     for step, batch in enumerate(batches):
         start = time.perf_counter()
-        tokens, targets = torch.from_numpy(batch.tokens.copy()), torch.from_numpy(batch.targets.copy())
+        tokens, targets = torch.from_numpy(batch.inputs["tokens"].copy()), torch.from_numpy(batch.targets.copy())
         with torch.autocast("cpu", precision, enabled=precision is not torch.float32):
             hidden = model.hidden(tokens)
         loss = linear_cross_entropy(
@@ -88,7 +89,7 @@ def plain(config: Config, batches: list[Any]) -> list[float]:
     seconds = []
     for batch in batches:
         start = time.perf_counter()
-        tokens, targets = torch.from_numpy(batch.tokens.copy()), torch.from_numpy(batch.targets.copy())
+        tokens, targets = torch.from_numpy(batch.inputs["tokens"].copy()), torch.from_numpy(batch.targets.copy())
         loss = functional.cross_entropy(model(tokens).flatten(0, 1), targets.flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -118,7 +119,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = random_tokens(folder / "tokens", config.model.vocab_size, 400_000)
-        sequences = Sequences(store, config.model.seq_len)
+        sequences = Sequences(store, config.model.seq_len, Causal())
         batches = batches_of(config, sequences)
         ours(config, sequences, choices, folder / "run")  # compiles
         for number in range(given.rounds):

@@ -4,7 +4,7 @@ The map of the house, in the order in which data walks through it:
 
     documents/     where the texts come from, under which licence, and which were left out
     tokens/        the tokenizer, trained on those texts, and the token shards
-    batches/       which sequences make which step: a pure function of (seed, step)
+    batches/       which sequences make which step, and what is hidden in them: pure functions of (seed, step)
     model/         the block library and one small file per family
     loss.py        hidden states -> loss, without ever holding all the logits
     optim.py       AdamW, Muon and schedules
@@ -13,7 +13,7 @@ The map of the house, in the order in which data walks through it:
     run/           the training loop, checkpoints, signals, metrics, plots
     evaluate/      bits per byte, beside a Kneser-Ney 5-gram
     sample/        text from a model
-    hugging_face/  their names and ours
+    hugging_face/  other programs' formats: Hugging Face's, both ways; GGUF
     release/       what is published: data, recipe and weights together
     recipe.py      the stages in order
     config.py      the rooms' configs, composed

@@ -11,7 +11,7 @@ import jsonschema
 
 from train import __version__
 from train.documents import SPLITS, documents_file
-from train.hugging_face import to_hugging_face
+from train.hugging_face import About, to_gguf, to_hugging_face
 from train.model import LanguageModel
 from train.numerics import digest_tensors
 from train.records import Json, write_atomically, write_json
@@ -56,6 +56,8 @@ def publish(parts: Ingredients, folder: Path, note: Callable[[str], object] = la
         note("weights")
         to_hugging_face(parts.model, draft, parts.special_tokens)
         _copy(parts.run_folder / "tokens", draft, ["tokenizer.json", "tokenizer_config.json"])
+        if parts.config.gguf:
+            to_gguf(parts.model, draft, draft / "model.gguf", _about(parts))
         note("data")
         _copy_data(parts, draft / "data")
         note("training")
@@ -74,6 +76,27 @@ def publish(parts: Ingredients, folder: Path, note: Callable[[str], object] = la
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
+
+
+def _about(parts: Ingredients) -> About:
+    """What the GGUF file says of its origin."""
+    data = parts.recipe["data"]
+    return About(
+        name=parts.name,
+        version=parts.config.version,
+        author=parts.config.publisher,
+        licence=parts.config.weights_licence.lower(),
+        description=parts.config.purpose,
+        languages=tuple(sorted(parts.summary["by"]["language"])),
+        source="the release beside this file: documents, recipe and weights are tied together in its release.json",
+        datasets=tuple(
+            (
+                f"{data['name']}: {name}",
+                f"{s['kind']}:{s['package'] or s['path']} {s['version'] or s['revision']}".strip(),
+            )
+            for name, s in data["sources"].items()
+        ),
+    )
 
 
 def _copy(source: Path, target: Path, names: list[str]) -> None:

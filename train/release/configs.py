@@ -7,12 +7,13 @@ from train.records import MACHINE, BadInput
 
 @dataclass(kw_only=True)
 class ReleaseConfig:
-    """Who publishes, under which licence, and what the model is for."""
+    """Who publishes, under which licence, and what the model is for; `gguf` adds a file for llama.cpp."""
 
     version: str = field(default="1.0.0", metadata=MACHINE)
     weights_licence: str = field(default="Apache-2.0", metadata=MACHINE)
     publisher: str = field(default="whoever ran this recipe (release.publisher names them)", metadata=MACHINE)
     contact: str = field(default="whoever gave you this folder (release.contact names them)", metadata=MACHINE)
+    gguf: bool = field(default=False, metadata=MACHINE)
     purpose: str = field(
         default=(
             "Teaching and research: to see, remake and change every step between documents and a language model, on an "
