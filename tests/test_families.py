@@ -80,7 +80,8 @@ def test_t5_answers_through_generate(releases: dict[str, Path]) -> None:
     tokenizer = transformers.AutoTokenizer.from_pretrained(release)
     asked = tokenizer("Arbel <extra_id_0> dan", return_tensors="pt")
     tokens = tokenizer.convert_ids_to_tokens(asked["input_ids"][0])
-    assert "<extra_id_0>" in tokens and tokens[-1] == tokenizer.eos_token
+    assert "<extra_id_0>" in tokens
+    assert tokens[-1] == tokenizer.eos_token
     out = model.generate(**asked, do_sample=False, max_new_tokens=6)
     assert out[0, 0] == tokenizer.pad_token_id
     ours = from_hugging_face(release)
@@ -118,7 +119,13 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path, famil
 def test_permutation_converges(tmp_path: Path) -> None:
     """Its loss on a text that can be learned falls far below that of a unigram, in both orders."""
     write_school(tmp_path / "school")
-    made = run_recipe(compose(words("xlnet", tmp_path, "optim.steps=300", "optim.sequences_per_step=16", "optim.lr=0.02",
-                                    "optim.adamw_lr=0.01", "model.d_model=64", "run.evaluate_every=100")))  # fmt: skip
+    more = [
+        "optim.steps=300",
+        "optim.sequences_per_step=16",
+        "optim.lr=0.02",
+        "optim.adamw_lr=0.01",
+        "model.d_model=64",
+    ]
+    made = run_recipe(compose(words("xlnet", tmp_path, *more, "run.evaluate_every=100")))
     bits = made["results"]["bits_per_byte"]
     assert bits["total"] < 0.8 * bits["unigram"]

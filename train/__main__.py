@@ -22,6 +22,7 @@ The same command again goes on with what was interrupted.
 
 Some keys: run.name=... optim.steps=... model.n_layers=... run.precision=auto|float32|bfloat16
 run.compile=auto|blocks|none run.threads=N parallel.sequences_per_device=N logger=wandb
+model=gpt2|llama|falcon|bloom|bert|t5|xlnet (docs/families.md)
 data=files data.sources.files.path=FOLDER data.exclude.authors='[Andrew Jackson]'
 """
 
@@ -78,7 +79,7 @@ def _overview() -> str:
         "Verbs (each has --help):",
         "  python -m train +experiment=NAME ...       run the recipe, end with a release",
         "  python -m train fetch +experiment=NAME     bring here what it needs from the network",
-        '  python -m train generate RELEASE "prompt"  text from a release',
+        '  python -m train generate RELEASE "prompt"  text from a release: goes on, answers, or fills [MASK] in',
         "  python -m train evaluate RELEASE           measure a release again, and compare with what it states",
     ]
     return "\n".join(lines)

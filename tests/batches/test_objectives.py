@@ -47,7 +47,8 @@ def test_masked_hides_as_many_as_it_says_in_the_three_ways() -> None:
     example = masked().make(text, keys)
     tokens, hidden = example.inputs["tokens"], example.predicted
     assert tokens.shape == (300, 64)
-    assert (tokens[:, 0] == 3).all() and (tokens[:, -1] == 4).all()
+    assert (tokens[:, 0] == 3).all()
+    assert (tokens[:, -1] == 4).all()
     np.testing.assert_array_equal(example.targets[:, 1:-1], np.where(hidden, text, IGNORE))
     shown = tokens[:, 1:-1]
     np.testing.assert_array_equal(shown[~hidden], text[~hidden])
@@ -77,7 +78,9 @@ def test_spans_taken_out_and_put_back_are_the_text(size: int) -> None:
     text, keys = windows(40, size)
     example = objective.make(text, keys)
     tokens, decoder, targets = example.inputs["tokens"], example.inputs["decoder_tokens"], example.targets
-    assert (tokens[:, -1] == 0).all() and (targets[:, -1] == 0).all() and (decoder[:, 0] == 1).all()
+    assert (tokens[:, -1] == 0).all()
+    assert (targets[:, -1] == 0).all()
+    assert (decoder[:, 0] == 1).all()
     np.testing.assert_array_equal(decoder[:, 1:], targets[:, :-1])
     assert (example.predicted.sum(1) == min(max(1, round(0.15 * size)), size - 1)).all()
     for row in range(40):
@@ -114,7 +117,8 @@ def test_nobody_sees_itself_or_what_comes_later_in_the_order() -> None:
         among = sees[row][np.ix_(chosen, chosen)]
         assert sorted(among.sum(1)) == list(range(8))  # a chain: the order
     counts = np.bincount(example.inputs["predict"].ravel(), minlength=32)
-    assert counts.min() > 0 and counts.max() < 30
+    assert counts.min() > 0
+    assert counts.max() < 30
 
 
 def test_the_text_s_own_order_looks_back_only() -> None:

@@ -61,6 +61,22 @@ def test_bfloat16_learns_the_same(school: Path, tmp_path: Path) -> None:
     assert low[-1] == pytest.approx(plain[-1], rel=0.03)
 
 
+def test_blocks_multiply_in_the_precision_that_was_chosen(school: Path, tmp_path: Path, monkeypatch) -> None:
+    from train.model.parts import Attention
+
+    seen, real = set(), Attention.look
+
+    def look(self, q, *others):
+        seen.add(q.dtype)
+        return real(self, q, *others)
+
+    monkeypatch.setattr(Attention, "look", look)
+    monkeypatch.setattr("train.recipe.evaluate_texts", lambda *_: pytest.skip("trained: that is what was asked"))
+    with pytest.raises(pytest.skip.Exception):
+        losses(school, tmp_path, "run.precision=bfloat16", "run.prompts=[]")
+    assert seen == {torch.bfloat16}
+
+
 def test_adamw_and_cosine(school: Path, tmp_path: Path) -> None:
     found = losses(school, tmp_path, "optim=adamw", "optim.adamw_lr=0.01", "optim.warmup_steps=2")
     assert found[-1] < found[0] - 1

@@ -268,4 +268,5 @@ def _replaced(tokens: Ints, away: Bools, sentinels: Ints) -> Ints:
     """(W,) without the tokens that go away; the first of each run of these becomes its sentinel."""
     first = away & ~np.concatenate([[False], away[:-1]])
     shown = np.where(first, sentinels[np.maximum(np.cumsum(first) - 1, 0)], tokens)
-    return shown[first | ~away]
+    kept: Ints = shown[first | ~away]
+    return kept
