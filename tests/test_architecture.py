@@ -22,11 +22,13 @@ BELOW = {
     "run": {"batches", "model", "loss", "optim", "parallel"},
     "hugging_face": {"model"},
     "evaluate": {"batches", "documents", "tokens", "model", "hugging_face", "run"},
+    "index": {"tokens"},
+    "libre": {"batches", "config", "documents", "index", "release", "sample", "tokens"},
     "sample": {"tokens", "model", "hugging_face"},
     "release": {"documents", "hugging_face", "model", "run"},
     "config": {"batches", "documents", "tokens", "model", "optim", "parallel", "run", "evaluate", "release"},
     "recipe": {"config", "documents", "tokens", "batches", "model", "run", "evaluate", "sample", "release"},
-    "__main__": {"config", "recipe", "release", "sample", "evaluate"},
+    "__main__": {"config", "recipe", "release", "sample", "evaluate", "libre"},
     "__init__": set(),
 }
 SERVES_ALL = {"records", "numerics", "train"}
@@ -48,6 +50,7 @@ DOORS = {
     "tqdm": {"run"},
     "transformers": {"hugging_face"},
     "gguf": {"hugging_face"},
+    "pydivsufsort": {"index"},
     "jsonschema": {"release"},
     "rfc8785": {"records"},
     "psutil": {"numerics"},

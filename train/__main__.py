@@ -31,7 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 yes, 1 no, 2 it could not be asked (said in one line); 128 + n when stopped by signal n."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGTERM, _terminate)
-    verbs: dict[str, Callable[[list[str]], int]] = {"fetch": _fetch, "generate": _generate, "evaluate": _evaluate}
+    verbs: dict[str, Callable[[list[str]], int]] = {
+        "fetch": _fetch,
+        "generate": _generate,
+        "evaluate": _evaluate,
+        "trace": _trace,
+    }
     try:
         if not words:
             print(_overview())
@@ -81,6 +86,7 @@ def _overview() -> str:
         "  python -m train fetch +experiment=NAME     bring here what it needs from the network",
         '  python -m train generate RELEASE "prompt"  text from a release: goes on, answers, or fills [MASK] in',
         "  python -m train evaluate RELEASE           measure a release again, and compare with what it states",
+        '  python -m train trace RELEASE "text"       which training documents hold these words, and who wrote them',
     ]
     return "\n".join(lines)
 
@@ -180,6 +186,39 @@ def _evaluate(words: list[str]) -> int:
     _write_json(given.json, answer)
     print(json.dumps(answer, indent=2))
     return 0 if answer["same"] else 1
+
+
+def _trace(words: list[str]) -> int:
+    parser = _parser(
+        "trace", "Which training documents hold these words, who wrote them, and at which steps they were seen."
+    )
+    parser.add_argument("text", nargs="?", help="the words to look for")
+    parser.add_argument("--file", type=Path, help="the words are in this file")
+    parser.add_argument("--generate", metavar="PROMPT", help="look for what the model makes of PROMPT")
+    parser.add_argument("--author", help="all training documents of an author")
+    parser.add_argument("--at-least", type=int, default=8, metavar="N", help="passages of N tokens or more (8)")
+    parser.add_argument("--most", type=int, default=10, metavar="N", help="show the N longest passages (10)")
+    parser.add_argument("--cache", type=Path, default=Path("cache"), help="where the index is kept (cache/)")
+    given = parser.parse_intermixed_args(words)
+    if sum(asked is not None for asked in (given.text, given.file, given.generate, given.author)) != 1:
+        parser.error("give one of: the words, --file, --generate, --author")
+    from train.libre import open_trace, render, render_author, text_of
+    from train.sample import Sampling, speak
+
+    trace = open_trace(given.release, given.cache)
+    if given.author is not None:
+        sources = trace.author(given.author)
+        _write_json(given.json, [vars(source) for source in sources])
+        print(render_author(given.author, sources, trace.authors()))
+        return 0 if sources else 1
+    text = given.text if given.file is None else text_of(given.file)
+    if given.generate is not None:
+        text = speak(given.release, given.generate, Sampling())
+        print(f"generated: {' '.join(text.split())}\n")
+    answer = trace.text(text, given.at_least, given.most)
+    _write_json(given.json, answer.record())
+    print(render(answer))
+    return 0 if answer.passages else 1
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from train.batches import ObjectiveConfig
@@ -118,7 +118,21 @@ def compose(overrides: Sequence[str]) -> Config:
         raise BadInput(_in_one_line(error)) from error
 
 
-def _to_objects(composed: DictConfig) -> Config:
+def read_config(path: Path) -> Config:
+    """The config that a release was made with, from its recipe/config.yaml. Raises BadInput if it is not one."""
+    try:
+        values = OmegaConf.load(path)
+        family = values.model.name
+        if family not in CONFIGS:
+            raise BadInput(f"{path}: a model of family {printable(str(family))!r}; known are {', '.join(CONFIGS)}")
+        schema = OmegaConf.structured(Config)
+        schema.model = OmegaConf.structured(CONFIGS[family])
+        return _to_objects(OmegaConf.merge(schema, values))
+    except (OmegaConfBaseException, AttributeError, OSError, ValueError) as error:
+        raise BadInput(f"{path}: not a config that can be read ({_in_one_line(error)})") from error
+
+
+def _to_objects(composed: Any) -> Config:
     missing = OmegaConf.missing_keys(composed)
     if missing:
         raise BadInput(f"{', '.join(sorted(missing))}: a value is needed; give it as {sorted(missing)[0]}=...")
