@@ -2,7 +2,7 @@
 
     python -m benchmarks.trace [--tokens 100000000] [--search 10000000] [--repeat 11]
 
-The text: uniform random tokens, half of them overwritten by passages of 50 tokens copied from before, so that much of it
+The text: uniform random tokens, half of them overwritten by passages of 50 tokens copied from before: much of it
 stands in it twice. The making is measured in a process of its own (peak memory of the process, torch and all).
 """
 

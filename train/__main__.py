@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "generate": _generate,
         "evaluate": _evaluate,
         "trace": _trace,
+        "compare": _compare,
     }
     try:
         if not words:
@@ -86,6 +87,7 @@ def _overview() -> str:
         "  python -m train fetch +experiment=NAME     bring here what it needs from the network",
         '  python -m train generate RELEASE "prompt"  text from a release: goes on, answers, or fills [MASK] in',
         "  python -m train evaluate RELEASE           measure a release again, and compare with what it states",
+        "  python -m train compare RELEASE RELEASE    ingredients, choices, cost and scores side by side",
         '  python -m train trace RELEASE "text"       which training documents hold these words, and who wrote them',
     ]
     return "\n".join(lines)
@@ -219,6 +221,18 @@ def _trace(words: list[str]) -> int:
     _write_json(given.json, answer.record())
     print(render(answer))
     return 0 if answer.passages else 1
+
+
+def _compare(words: list[str]) -> int:
+    parser = _parser("compare", "Two releases side by side: ingredients, choices, cost, scores, what each left out.")
+    parser.add_argument("other", metavar="RELEASE", type=Path, help="the folder of another")
+    given = parser.parse_args(words)
+    from train.libre import compare, render_comparison
+
+    found = compare(given.release, given.other)
+    _write_json(given.json, found)
+    print(render_comparison(found))
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,181 @@
+"""Two releases side by side: ingredients, choices, cost, scores, and what each left out that the other learned from.
+
+Whether one is better is asked of the held-out documents that both were measured on: they are drawn again, with
+repetition, ten thousand times (the paired bootstrap: Efron, 1979; Koehn, 2004), and the difference is larger than chance
+if 95 % of the draws agree on its sign. Few documents, and one seed of each model: it says what other documents of the
+kind might show, not what another seed would.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train.config import read_config, resolved
+from train.numerics import uniform_integers
+from train.records import BadInput, Json, printable
+from train.release import read_release
+
+_DRAWS = 10_000
+_SCORES = ("total", "five_gram", "unigram")
+_COST = ("tokens", "training_seconds", "seconds", "flops", "peak_memory_gb")
+
+
+def compare(first: Path, second: Path) -> dict[str, Any]:
+    """Everything in which two releases differ, for a program; `render_comparison` says it to a person."""
+    records = [read_release(folder) for folder in (first, second)]
+    texts = [_documents(folder) for folder in (first, second)]
+    recipes = [dict(_flat(resolved(read_config(folder / "recipe" / "config.yaml")))) for folder in (first, second)]
+    try:
+        return {
+            "names": [record["name"] for record in records],
+            "digests": [record["digest"] for record in records],
+            "same": {
+                part: records[0]["ingredients"][part]["digest"] == records[1]["ingredients"][part]["digest"]
+                for part in ("documents", "excluded", "tokenizer", "code")
+            },
+            "documents": [record["ingredients"]["documents"] for record in records],
+            "excluded": [record["ingredients"]["excluded"] for record in records],
+            "learned_by_one_alone": _by_one_alone(texts, [first, second]),
+            "choices": {
+                key: [recipe.get(key) for recipe in recipes]
+                for key in sorted(set(recipes[0]) | set(recipes[1]))
+                if recipes[0].get(key) != recipes[1].get(key)
+            },
+            "parameters": [record["weights"]["parameters"] for record in records],
+            "cost": {key: [record["cost"]["outcome"][key] for record in records] for key in _COST},
+            "scores": {key: [record["results"]["bits_per_byte"][key] for record in records] for key in _SCORES},
+            "difference": _difference([record["results"]["bits_per_byte"] for record in records], texts),
+        }
+    except (KeyError, TypeError) as error:
+        raise BadInput(f"{first} or {second}: release.json lacks {printable(str(error))}") from error
+
+
+def _rows(path: Path) -> Iterator[Any]:
+    try:
+        with path.open(encoding="utf-8") as lines:
+            yield from (json.loads(line) for line in lines)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: cannot be read as lines of JSON ({error})") from error
+
+
+def _documents(folder: Path) -> dict[str, Json]:
+    """The manifest by sha256."""
+    try:
+        return {row["sha256"]: row for row in _rows(folder / "data" / "manifest.jsonl")}
+    except (KeyError, TypeError) as error:
+        raise BadInput(f"{folder}/data/manifest.jsonl: a document without {printable(str(error))}") from error
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """("model.n_layers", 4), ..."""
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
+
+
+def _by_one_alone(texts: list[dict[str, Json]], folders: list[Path]) -> list[dict[str, Any]]:
+    """Of each, the training documents that the other did not learn from; and by which rules the other left them out."""
+    train = [{digest for digest, row in rows.items() if row["split"] == "train"} for rows in texts]
+    found = []
+    for mine, other in ((0, 1), (1, 0)):
+        alone = train[mine] - train[other]
+        rules = Counter(
+            row["rule"] for row in _rows(folders[other] / "data" / "excluded.jsonl") if row["sha256"] in alone
+        )
+        authors = Counter(author for digest in alone for author in texts[mine][digest]["authors"] or ["unknown"])
+        found.append(
+            {"documents": len(alone), "authors": dict(authors.most_common()), "left_out_there_by": dict(rules)}
+        )
+    return found
+
+
+def _difference(bits: list[Json], texts: list[dict[str, Json]]) -> dict[str, Any]:
+    """Second less first, in bits per byte, with the interval that 95 % of the draws lie in."""
+    if bits[0]["measure"]["left_to_right"] != bits[1]["measure"]["left_to_right"]:
+        return {
+            "comparable": False,
+            "why": "one predicts every token from those before it, the other hidden ones from both sides",
+        }
+    if not bits[0]["measure"]["left_to_right"]:
+        return {"comparable": False, "why": "each predicts hidden tokens of its own"}
+    by_text = [
+        {digest: (bits[side]["by_document"][row["id"]], row["n_bytes"]) for digest, row in texts[side].items()
+         if row["id"] in bits[side]["by_document"]}
+        for side in (0, 1)
+    ]  # fmt: skip
+    shared = sorted(set(by_text[0]) & set(by_text[1]))
+    if len(shared) < 2:
+        return {"comparable": False, "why": "fewer than two held-out documents in common"}
+    sizes = np.array([by_text[0][digest][1] for digest in shared], float)
+    gaps = np.array([by_text[1][digest][0] - by_text[0][digest][0] for digest in shared]) * sizes
+    draws = (uniform_integers(_DRAWS * len(shared), 0, len(shared)) % np.uint64(len(shared))).reshape(_DRAWS, -1)
+    sampled = gaps[draws.astype(np.int64)].sum(1) / sizes[draws.astype(np.int64)].sum(1)
+    low, high = (float(value) for value in np.quantile(sampled, [0.025, 0.975]))
+    return {
+        "comparable": True,
+        "documents": len(shared),
+        "bits_per_byte": float(gaps.sum() / sizes.sum()),
+        "interval": [low, high],
+        "larger_than_chance": low > 0 or high < 0,
+    }
+
+
+def render_comparison(found: Json) -> str:
+    """The comparison as a person reads it."""
+    lines = [
+        _line("", *map(printable, found["names"])),
+        _line("digest", *(digest[:12] for digest in found["digests"])),
+        "",
+    ]
+    lines += ["Ingredients"]
+    lines.append(_line("documents", *(f"{d['count']} ({d['bytes']:,} bytes)" for d in found["documents"])))
+    lines.append(_line("left out", *(d["count"] for d in found["excluded"])))
+    lines += [f"  the same {part}" for part, same in found["same"].items() if same]
+    for name, alone in zip(found["names"], found["learned_by_one_alone"], strict=True):
+        if alone["documents"]:
+            who = ", ".join(f"{printable(author)} {count}" for author, count in list(alone["authors"].items())[:8])
+            rules = ", ".join(f"{rule} {count}" for rule, count in alone["left_out_there_by"].items())
+            lines.append(f"  learned by {printable(name)} alone: {alone['documents']} ({who})")
+            lines += [f"    left out of the other by: {rules}"] if rules else []
+    lines += ["", "Choices that differ"]
+    lines += [_line(key, *map(_plain, values)) for key, values in found["choices"].items()]
+    lines += ["", "Cost", _line("parameters", *(f"{value:,}" for value in found["parameters"]))]
+    lines += [_line(key, *values) for key, values in found["cost"].items()]
+    lines += ["", "Bits per byte"]
+    lines += [_line(key, *(f"{value:.4f}" for value in values)) for key, values in found["scores"].items()]
+    return "\n".join([*lines, "", _verdict(found)])
+
+
+def _line(name: str, first: object, second: object) -> str:
+    return f"  {name:36} {_short(first):>28} {_short(second):>28}"
+
+
+def _plain(value: object) -> object:
+    return printable(value) if isinstance(value, str) else value
+
+
+def _short(value: object) -> str:
+    text = "-" if value is None else f"{value:,.4g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 28 else f"{text[:27]}…"
+
+
+def _verdict(found: Json) -> str:
+    gap = found["difference"]
+    if not gap["comparable"]:
+        return f"Not to be compared: {gap['why']}."
+    names = [printable(name) for name in found["names"]]
+    better = names[0] if gap["bits_per_byte"] > 0 else names[1]
+    low, high = gap["interval"]
+    said = (
+        f"On the {gap['documents']} held-out documents in common, {names[1]} needs {gap['bits_per_byte']:+.4f} bits "
+        f"per byte (95 % of draws: {low:+.4f} to {high:+.4f})"
+    )
+    if not gap["larger_than_chance"]:
+        return f"{said}: no larger than chance."
+    return f"{said}: {better} is better, by more than the choice of documents explains. Another seed was not tried."
