@@ -20,8 +20,9 @@ from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from train.batches import ObjectiveConfig
+from train.batches import ObjectiveConfig, check_needs
 from train.documents import DataConfig
 from train.evaluate import EvaluateConfig
 from train.model import CONFIGS, FAMILIES, ModelConfig
@@ -74,6 +75,7 @@ class Config:
         learns, wanted = FAMILIES[self.model.name].OBJECTIVE, self.objective.name.value
         if learns != wanted:
             raise BadInput(f"objective={wanted}: a {self.model.name} learns by {learns}; leave the objective out")
+        check_needs(self.objective, self.tokenizer, self.model.seq_len)
         micro_steps(self.optim.sequences_per_step, self.parallel.sequences_per_device)
 
 
@@ -128,7 +130,7 @@ def read_config(path: Path) -> Config:
         schema = OmegaConf.structured(Config)
         schema.model = OmegaConf.structured(CONFIGS[family])
         return _to_objects(OmegaConf.merge(schema, values))
-    except (OmegaConfBaseException, AttributeError, OSError, ValueError) as error:
+    except (OmegaConfBaseException, YAMLError, AttributeError, OSError, ValueError) as error:
         raise BadInput(f"{path}: not a config that can be read ({_in_one_line(error)})") from error
 
 

@@ -137,7 +137,7 @@ def read_json(path: Path) -> Any:
     """The value in a JSON file; a file that is not JSON is the user's to mend."""
     try:
         return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: cannot be read as JSON ({error})") from error
 
 

@@ -41,7 +41,7 @@ FIELDS = [
     ("llama-2", {"hidden_size": None}, "hidden_size: missing"),
     ("llama-2", {"rms_norm_eps": True}, "rms_norm_eps=True: must be a number"),
     ("llama-2", {"num_hidden_layers": 10**9}, "more layers than there are tensors"),
-    ("llama-2", {"vocab_size": 10**12}, "has shape"),
+    ("llama-2", {"vocab_size": 10**9}, "has shape"),
     ("llama-2", {"rope_parameters": {"rope_type": "yarn", "factor": 2}}, "rope_type='yarn'"),
     ("llama-2", {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "beta_fast": 3}}, "beta_fast"),
     ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx"),

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 
 from train.model import CONFIGS, LanguageModel, build_model
-from train.model.falcon import FalconKind
 from train.model.positions import RopeScaling
 
 VOCABULARY = 101
@@ -28,10 +27,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "bloom": {"name": "bloom", "d_model": 40, "n_heads": 5, "d_ff": 160},
     "falcon-7b": {"name": "falcon", "d_model": 24, "n_heads": 3, "d_ff": 50},
     "falcon-rw": {
-        "name": "falcon", "kind": FalconKind.falcon_rw, "d_model": 24, "n_heads": 6, "n_kv_heads": 6, "d_ff": 96,
+        "name": "falcon", "kind": "rw", "d_model": 24, "n_heads": 6, "n_kv_heads": 6, "d_ff": 96,
     },
     "falcon-40b": {
-        "name": "falcon", "kind": FalconKind.falcon_40b, "d_model": 36, "n_heads": 6, "n_kv_heads": 2, "d_ff": 70,
+        "name": "falcon", "kind": "40b", "d_model": 36, "n_heads": 6, "n_kv_heads": 2, "d_ff": 70,
     },
     "bert": {"name": "bert", "d_model": 24, "n_heads": 3, "d_ff": 50},
     "t5": {"name": "t5", "d_model": 24, "n_heads": 3, "d_head": 10, "d_ff": 50, "n_decoder_layers": 2},

@@ -1,7 +1,16 @@
 """Batches: which sequences make which step, what is hidden in them, and the tokens in them."""
 
 from train.batches.loader import Sequences, load_batches
-from train.batches.objectives import Objective, ObjectiveConfig, ObjectiveName, build_objective
+from train.batches.objectives import Objective, ObjectiveConfig, ObjectiveName, build_objective, check_needs
 from train.batches.order import order
 
-__all__ = ["Objective", "ObjectiveConfig", "ObjectiveName", "Sequences", "build_objective", "load_batches", "order"]
+__all__ = [
+    "Objective",
+    "ObjectiveConfig",
+    "ObjectiveName",
+    "Sequences",
+    "build_objective",
+    "check_needs",
+    "load_batches",
+    "order",
+]

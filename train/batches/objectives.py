@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from train.numerics import uniform_rows
 from train.records import IGNORE, BadInput
-from train.tokens import Vocabulary
+from train.tokens import TokenizerConfig, Vocabulary
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -161,19 +161,14 @@ class SpanCorruption:
 
     def window(self, seq_len: int) -> tuple[int, int]:
         """So many tokens of text, shared out between encoder and decoder."""
-        spans = self._counts(seq_len)[1] if seq_len > 1 else 0
+        spans = spans_of(self._config, seq_len)[1] if seq_len > 1 else 0
         if seq_len < 2 or spans > len(self._sentinels):
             raise BadInput(f"model.seq_len={seq_len}: {spans} spans, and {len(self._sentinels)} sentinels")
         return seq_len, seq_len
 
-    def _counts(self, size: int) -> tuple[int, int]:
-        """(tokens taken out, spans) of a text of so many tokens."""
-        taken = min(max(1, round(size * self._config.share)), size - 1)
-        return taken, max(1, min(round(taken / self._config.mean_span), size - taken))
-
     def make(self, windows: Ints, keys: Keys) -> Example:
         """Every row has as many spans, so all are of one length and nothing is padded."""
-        taken, spans = self._counts(windows.shape[1])
+        taken, spans = spans_of(self._config, windows.shape[1])
         kept_lengths = _partitions(keys, windows.shape[1] - taken, spans, 4)
         taken_lengths = _partitions(keys, taken, spans, 5)
         lengths = np.stack([kept_lengths, taken_lengths], 2).reshape(len(keys), -1)
@@ -195,6 +190,12 @@ class SpanCorruption:
         return Example(example.inputs, np.where(counted, example.targets, IGNORE), example.predicted)
 
 
+def spans_of(config: ObjectiveConfig, size: int) -> tuple[int, int]:
+    """(tokens taken out, spans) of a text of so many tokens."""
+    taken = min(max(1, round(size * config.share)), size - 1)
+    return taken, max(1, min(round(taken / config.mean_span), size - taken))
+
+
 class Permutation:
     """The last tokens of a random order, each from those before it in that order (Yang et al., 2019, 2.2 and 2.3).
 
@@ -213,7 +214,7 @@ class Permutation:
     def make(self, windows: Ints, keys: Keys) -> Example:
         """Some rows keep the text's own order; there any tokens but the first are predicted."""
         size = windows.shape[1]
-        count = max(1, round(size * self._config.share))
+        count = min(size - 1, max(1, round(size * self._config.share)))  # the first of a text's own order is given
         order = uniform_rows(keys, size, 6).argsort(1, kind="stable")
         own = uniform_rows(keys, 1, 7)[:, 0] < self._config.left_to_right * _WHOLE
         if own.any():
@@ -236,6 +237,19 @@ class Permutation:
         predicted = np.ones(windows.shape, bool)
         predicted[:, 0] = False
         return Example({"tokens": windows, "sees": sees, "predict": predict}, windows[:, 1:], predicted)
+
+
+def check_needs(config: ObjectiveConfig, tokenizer: TokenizerConfig, seq_len: int) -> None:
+    """Raises BadInput before anything is made, if the tokenizer will lack a token that the objective needs."""
+    if config.name is ObjectiveName.masked and not (tokenizer.mask_token and tokenizer.cls_token):
+        raise BadInput("objective=masked needs mask_token, cls_token and sep_token: tokenizer=wordpiece has them")
+    if config.name is ObjectiveName.span_corruption and seq_len > 1:
+        spans = spans_of(config, seq_len)[1]
+        if not tokenizer.pad_token or tokenizer.sentinels < spans:
+            raise BadInput(
+                f"objective=span_corruption takes {spans} spans out of model.seq_len={seq_len} tokens: it needs a "
+                f"pad_token and tokenizer.sentinels of at least {spans} (tokenizer=t5 has 100)"
+            )
 
 
 def build_objective(config: ObjectiveConfig, vocabulary: Vocabulary) -> Objective:

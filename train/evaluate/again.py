@@ -22,11 +22,12 @@ def measure_again(folder: Path) -> dict[str, Any]:
         raise BadInput(f"{folder}: there is no such folder")
     try:
         results = read_json(folder / "evaluation" / "results.json")
-        stated, by_document = results["bits_per_byte"], results["bits_per_byte"]["by_document"]
-        stride = stated["measure"]["stride"] if stated["measure"]["left_to_right"] else 0
-        asked = results["objective"]
-        asked = ObjectiveConfig(**(asked | {"name": ObjectiveName(asked["name"])}))
-    except (KeyError, TypeError, ValueError) as error:
+        stated = results["bits_per_byte"]
+        by_document = {str(name): float(value) for name, value in stated["by_document"].items()}
+        total, five_gram = float(stated["total"]), float(stated["five_gram"])
+        config = EvaluateConfig(stride=int(stated["measure"]["stride"]) if stated["measure"]["left_to_right"] else 0)
+        objective = ObjectiveConfig(**(results["objective"] | {"name": ObjectiveName(results["objective"]["name"])}))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{folder}/evaluation/results.json: lacks what it takes to measure again ({error})") from error
     model, tokenizer, vocabulary = from_hugging_face(folder), load_tokenizer(folder), load_vocabulary(folder)
     first = vocabulary.need("end")
@@ -35,15 +36,16 @@ def measure_again(folder: Path) -> dict[str, Any]:
         parts = [[first], *encode_document(tokenizer, document.text)]
         tokens = np.concatenate([np.asarray(part, np.int64) for part in parts])
         texts.append(Text(document.id, document.authors, document.n_bytes, tokens))
-    if {text.id for text in texts} != set(by_document):
+    if objective.name.value != model.OBJECTIVE:
+        raise BadInput(f"{folder}: a {model.config.name} is not measured by {objective.name.value}")
+    measured = evaluate_texts(model, build_objective(objective, vocabulary), texts, config).report
+    if not texts or set(measured["by_document"]) != set(by_document):
         raise BadInput(f"{folder}: its held-out documents are not those of its evaluation")
-    config = EvaluateConfig(stride=stride)
-    measured = evaluate_texts(model, build_objective(asked, vocabulary), texts, config).report
     worst = max(abs(measured["by_document"][name] - value) for name, value in by_document.items())
     return {
-        "stated": stated["total"],
+        "stated": total,
         "measured": measured["total"],
         "largest_difference_of_a_document": worst,
-        "same": math.isclose(stated["total"], measured["total"], abs_tol=_TOLERANCE) and worst <= 10 * _TOLERANCE,
-        "five_gram": stated["five_gram"],
+        "same": math.isclose(total, measured["total"], abs_tol=_TOLERANCE) and worst <= 10 * _TOLERANCE,
+        "five_gram": five_gram,
     }

@@ -64,6 +64,7 @@ def read_texts(store: TokenStore, documents: Iterator[Document]) -> list[Text]:
 @dataclass(frozen=True)
 class _Window:
     text: int
+    id: str
     start: int
     tokens: npt.NDArray[np.int64]
     counted_from: int
@@ -92,7 +93,7 @@ def evaluate_texts(
     read = objective.window(length)[0] + (1 if objective.left_to_right else 0)
     if not objective.left_to_right:
         stride = read
-    windows = [w for number, text in enumerate(texts) for w in _windows(number, text.tokens, read, stride)]
+    windows = [w for number, text in enumerate(texts) for w in _windows(number, text, read, stride)]
     bits = np.zeros(len(texts))
     predicted = [np.zeros(len(text.tokens), bool) for text in texts]
     training = model.training
@@ -109,13 +110,13 @@ def evaluate_texts(
     return Measured(report(texts, bits, predicted) | {"measure": measure}, predicted)
 
 
-def _windows(number: int, tokens: npt.NDArray[np.int64], read: int, stride: int) -> Iterator[_Window]:
+def _windows(number: int, text: Text, read: int, stride: int) -> Iterator[_Window]:
     """Windows of up to `read` tokens; the first `counted_from` targets were counted in the window before."""
-    done = 0
+    done, tokens = 0, text.tokens
     for start in range(0, len(tokens), stride):
         window = tokens[start : start + read]
         if len(window) > 1:
-            yield _Window(number, start, window, max(0, done - start))
+            yield _Window(number, text.id, start, window, max(0, done - start))
         done = start + len(window) - 1
         if done >= len(tokens) - 1:
             return
@@ -133,8 +134,7 @@ def _nats(
 ) -> tuple[list[float], npt.NDArray[np.bool_]]:
     """Window by window, the counted tokens' summed -log p, and which tokens those are."""
     device = next(model.parameters()).device
-    places = np.array([(window.text, window.start) for window in windows])
-    keys = hash_rows(places[:, 0], _SITE) ^ hash_rows(places[:, 1], _SITE + 1)
+    keys = np.concatenate([hash_rows(np.array([w.start]), _SITE, *w.id.encode()) for w in windows])
     example = objective.score(np.stack([window.tokens for window in windows]), keys)
     targets, chosen = example.targets.copy(), example.predicted.copy()
     for row, window in enumerate(windows):
@@ -153,22 +153,45 @@ def _nats(
 def report(
     texts: Sequence[Text], bits: npt.NDArray[np.float64], predicted: Sequence[npt.NDArray[np.bool_]]
 ) -> dict[str, Any]:
-    """Sums by document, author and in all. Where not all tokens are predicted, the bits of one stand for all."""
-    tokens = np.array([len(text.tokens) - 1 for text in texts])
-    counted = np.array([int(row.sum()) for row in predicted])
-    whole = bits * tokens / np.maximum(1, counted)
-    by_author: dict[str, list[float]] = {}
-    for text, value in zip(texts, whole, strict=True):
+    """Sums by document, by author and in all; where not all tokens are predicted, the bits of one stand for all.
+
+    A document of which no token was predicted has no figure of its own.
+    """
+    sums = [
+        _Sums(float(b), int(row.sum()), len(t.tokens) - 1, t.n_bytes)
+        for t, b, row in zip(texts, bits, predicted, strict=True)
+    ]
+    by_author: dict[str, list[_Sums]] = {}
+    for text, part in zip(texts, sums, strict=True):
         for author in text.authors or ("unknown",):
-            sums = by_author.setdefault(author, [0.0, 0])
-            sums[0] += value
-            sums[1] += text.n_bytes
-    n_bytes = sum(text.n_bytes for text in texts)
+            by_author.setdefault(author, []).append(part)
+    whole = _Sums.of(sums)
     return {
-        "total": float(bits.sum() * tokens.sum() / max(1, counted.sum()) / n_bytes),
-        "by_author": {author: value / n_bytes for author, (value, n_bytes) in sorted(by_author.items())},
-        "by_document": {text.id: float(value / text.n_bytes) for text, value in zip(texts, whole, strict=True)},
-        "bytes": n_bytes,
-        "tokens": int(tokens.sum()),
-        "tokens_predicted": int(counted.sum()),
+        "total": whole.bits_per_byte(),
+        "by_author": {
+            name: value for name, own in sorted(by_author.items()) if (value := _Sums.of(own).bits_per_byte())
+        },
+        "by_document": {t.id: value for t, part in zip(texts, sums, strict=True) if (value := part.bits_per_byte())},
+        "bytes": whole.n_bytes,
+        "tokens": whole.tokens,
+        "tokens_predicted": whole.predicted,
     }
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """The bits of the tokens predicted, how many those are, how many tokens and bytes there are in all."""
+
+    bits: float
+    predicted: int
+    tokens: int
+    n_bytes: int
+
+    @staticmethod
+    def of(parts: "Sequence[_Sums]") -> "_Sums":
+        bits = math.fsum(part.bits for part in parts)
+        return _Sums(bits, *(sum(getattr(part, name) for part in parts) for name in ("predicted", "tokens", "n_bytes")))
+
+    def bits_per_byte(self) -> float:
+        """0 if nothing was predicted."""
+        return self.bits * self.tokens / max(1, self.predicted) / self.n_bytes

@@ -13,7 +13,6 @@ from train.numerics import save_tensors
 from train.records import BadInput, printable, read_json, write_json
 
 _WEIGHTS = "model.safetensors"
-_TIED = "lm_head.weight"
 
 
 def to_hugging_face(model: LanguageModel, folder: Path, special: Mapping[str, int] | None = None) -> None:
@@ -38,19 +37,19 @@ def from_hugging_face(folder: Path) -> LanguageModel:
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise BadInput(f"{folder}: a model of type {printable(str(kind))!r}; known are {', '.join(FAMILIES)}")
     family = FAMILIES[kind]
+    tensors = family.named_as_now(_read(folder))
     try:
         fields = Fields(theirs)
         config = family.from_theirs(fields)
         fields.finish()
-    except BadInput as error:
-        raise BadInput(f"{folder}/config.json: {error}") from error
-    tensors = family.named_as_now(_read(folder))
-    if config.n_layers > len(tensors) or getattr(config, "n_decoder_layers", 0) > len(tensors):
-        raise BadInput(f"{folder}/config.json: asks for more layers than there are tensors")
-    with torch.device("meta"):  # shapes alone: a config from outside must not decide how much memory is taken
-        shapes = build_model(config)
+        if config.n_layers > len(tensors) or getattr(config, "n_decoder_layers", 0) > len(tensors):
+            raise BadInput("asks for more layers than there are tensors")
+        with torch.device("meta"):  # shapes alone: a config from outside must not decide how much memory is taken
+            shapes = build_model(config)
+    except (BadInput, RuntimeError) as error:
+        raise BadInput(f"{folder}/config.json: {str(error).splitlines()[0]}") from error
     rows = list(shapes.stored())
-    tensors = _without_copy(tensors, rows, folder)
+    tensors = _without_copies(tensors, rows, family.COPIES, folder)
     _check_shapes(shapes, rows, tensors, folder)
     model = build_model(config)
     parameters = model.state_dict()
@@ -61,14 +60,16 @@ def from_hugging_face(folder: Path) -> LanguageModel:
     return model
 
 
-def _without_copy(tensors: dict[str, Tensor], rows: list[Stored], folder: Path) -> dict[str, Tensor]:
-    """A tied head may be stored a second time, if it is the same tensor as the embedding."""
-    embedding = next(row.theirs for row in rows if row.ours == ("embedding.weight",))
-    if _TIED in tensors and _TIED not in {row.theirs for row in rows} and embedding in tensors:
-        if not torch.equal(tensors[_TIED], tensors[embedding]):
-            raise BadInput(f"{folder}: {_TIED} is not {embedding}, though config.json says that they are tied")
-        return {name: tensor for name, tensor in tensors.items() if name != _TIED}
-    return tensors
+def _without_copies(
+    tensors: dict[str, Tensor], rows: list[Stored], copies: Mapping[str, str], folder: Path
+) -> dict[str, Tensor]:
+    """A tied tensor may be stored under a second name as well, if both are the same; the copy is taken out."""
+    stored = {row.theirs for row in rows}
+    found = {copy: name for copy, name in copies.items() if copy in tensors and copy not in stored and name in tensors}
+    for copy, name in found.items():
+        if not torch.equal(tensors[copy], tensors[name]):
+            raise BadInput(f"{folder}: {copy} is not {name}, though this model has one tensor for both")
+    return {name: tensor for name, tensor in tensors.items() if name not in found}
 
 
 def _check_shapes(model: LanguageModel, rows: list[Stored], tensors: Mapping[str, Tensor], folder: Path) -> None:
@@ -101,7 +102,12 @@ def _read(folder: Path) -> dict[str, Tensor]:
         if Path(name).name != name or not path.is_file():
             raise BadInput(f"{folder}: there is no {printable(name)} in it")
         try:
-            tensors |= load_file(path)
+            found = load_file(path)
         except (OSError, SafetensorError) as error:
             raise BadInput(f"{path}: not a safetensors file that can be read ({error})") from error
+        for key, tensor in found.items():
+            if key in tensors or not tensor.is_floating_point():
+                wrong = "stands in two files" if key in tensors else f"is of type {tensor.dtype}, not a float"
+                raise BadInput(f"{path}: {printable(key)} {wrong}")
+        tensors |= found
     return tensors

@@ -74,7 +74,7 @@ def _refuse(model: LanguageModel) -> None:
     config = model.config
     if config.name in {"bert", "xlnet"}:
         raise BadInput(_NOT_THERE.format(what=f"{config.name} that predicts words"))
-    if config.name == "falcon" and config.kind.value == "rw":
+    if config.name == "falcon" and config.kind == "rw":
         raise BadInput(_NOT_THERE.format(what="Falcon with ALiBi"))
     if config.name == "t5" and config.n_layers != config.n_decoder_layers:
         raise BadInput(_NOT_THERE.format(what="T5 with more layers on one side"))

@@ -1,8 +1,8 @@
 """Two releases side by side: ingredients, choices, cost, scores, and what each left out that the other learned from.
 
 Whether one is better is asked of the held-out documents that both were measured on: they are drawn again, with
-repetition, ten thousand times (the paired bootstrap: Efron, 1979; Koehn, 2004), and the difference is larger than chance
-if 95 % of the draws agree on its sign. Few documents, and one seed of each model: it says what other documents of the
+repetition, ten thousand times (the paired bootstrap: Efron, 1979; Koehn, 2004). The difference is larger than chance if
+95 % of the draws agree on its sign. Few documents, and one seed of each model: it says what other documents of the
 kind might show, not what another seed would.
 """
 

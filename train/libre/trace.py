@@ -4,6 +4,7 @@ The tokens are made again from the documents and the tokenizer of the release, a
 """
 
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -155,7 +156,7 @@ class _Seen:
 
 def open_trace(release: Path, cache: Path) -> Trace:
     """Open a release; its tokens and their index are made once, under `cache`, and kept there by their digest."""
-    stated = read_release(release)["ingredients"]["tokens"]["train"]["digest"]
+    stated = _tokens_digest(release)
     folder = cache / "index" / stated
     if not (folder / "index.json").is_file():
         vocabulary = load_vocabulary(release)
@@ -169,6 +170,17 @@ def open_trace(release: Path, cache: Path) -> Trace:
             )
         build_index(TokenStore(folder, "train"), folder)
     return Trace(release, TokenStore(folder, "train"), open_index(folder, stated))
+
+
+def _tokens_digest(release: Path) -> str:
+    """What release.json states; it names a folder of the cache, so it must be a digest and nothing else."""
+    try:
+        stated = read_release(release)["ingredients"]["tokens"]["train"]["digest"]
+    except (KeyError, TypeError) as error:
+        raise BadInput(f"{release}/release.json: lacks {printable(str(error))}") from error
+    if not isinstance(stated, str) or not re.fullmatch("[0-9a-f]{64}", stated):
+        raise BadInput(f"{release}/release.json: the tokens' digest is none: {printable(repr(stated))[:80]}")
+    return stated
 
 
 def _train(release: Path) -> Iterator[Document]:

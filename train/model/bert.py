@@ -15,6 +15,7 @@ from train.model.gpt2 import with_prefix
 from train.model.language_model import LanguageModel, ModelConfig
 from train.model.parts import MLP, Attention, PostNormBlock
 from train.model.theirs import Fields, Stored, linear, same
+from train.records import BadInput
 
 
 @dataclass(kw_only=True)
@@ -27,12 +28,22 @@ class BertConfig(ModelConfig):
     dropout: float = 0.1
     attention_dropout: float = 0.1
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.head_width()
+        if self.n_segments < 1:
+            raise BadInput(f"model.n_segments={self.n_segments}: must be at least 1")
+
 
 class Bert(LanguageModel):
     """A BERT with the head of its masked language model."""
 
     OBJECTIVE = "masked"
     ARCHITECTURE = "BertForMaskedLM"
+    COPIES = {  # noqa: RUF012
+        "cls.predictions.decoder.weight": "bert.embeddings.word_embeddings.weight",
+        "cls.predictions.decoder.bias": "cls.predictions.bias",
+    }
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
@@ -87,9 +98,9 @@ class Bert(LanguageModel):
 
     @staticmethod
     def named_as_now(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Old files say gamma and beta. What a masked language model lacks (the pooler, the next-sentence head, a
-        table of positions that is only 0, 1, 2 ...) and the second name of a tied tensor are left aside."""
-        aside = ("bert.pooler.", "cls.seq_relationship.", "bert.embeddings.position_ids", "cls.predictions.decoder.")
+        """Old files say gamma and beta. What a masked language model lacks is left aside: the pooler, the
+        next-sentence head, a table of positions that is only 0, 1, 2 ..."""
+        aside = ("bert.pooler.", "cls.seq_relationship.", "bert.embeddings.position_ids")
         named = with_prefix(tensors, "bert.", ("cls.",))
         renamed = {
             name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): tensor

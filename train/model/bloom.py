@@ -26,6 +26,7 @@ class BloomConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.head_width()
         if self.d_ff != 4 * self.d_model:
             raise BadInput(f"model.d_ff={self.d_ff}: a BLOOM's is 4 * model.d_model = {4 * self.d_model}")
 
@@ -34,6 +35,7 @@ class Bloom(Decoder):
     """A BLOOM."""
 
     ARCHITECTURE = "BloomForCausalLM"
+    COPIES = {"lm_head.weight": "transformer.word_embeddings.weight"}  # noqa: RUF012
 
     def __init__(self, config: BloomConfig) -> None:
         super().__init__(

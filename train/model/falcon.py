@@ -5,7 +5,6 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,21 +18,15 @@ from train.model.positions import Alibi, RopeScaling, Rotary
 from train.model.theirs import Fields, Stored, fused, linear, same
 from train.records import BadInput
 
-
-class FalconKind(Enum):
-    """The three shapes that were published."""
-
-    falcon_7b = "7b"
-    falcon_rw = "rw"
-    falcon_40b = "40b"
+KINDS = ("7b", "rw", "40b")
 
 
 @dataclass(kw_only=True)
 class FalconConfig(ModelConfig):
-    """The shape of a Falcon. `n_kv_heads`: 1 in the 7B, `n_heads` in the RW, some number between in the 40B."""
+    """The shape of a Falcon: `kind` is 7b, rw or 40b; `n_kv_heads` 1, `n_heads`, or some number between."""
 
     name: str = "falcon"
-    kind: FalconKind = FalconKind.falcon_7b
+    kind: str = "7b"
     n_kv_heads: int = 1
     rope_theta: float = 10_000.0
     norm_eps: float = 1e-5
@@ -43,10 +36,12 @@ class FalconConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        fixed = {FalconKind.falcon_7b: 1, FalconKind.falcon_rw: self.n_heads}.get(self.kind, self.n_kv_heads)
+        if self.kind not in KINDS:
+            raise BadInput(f"model.kind={self.kind}: one of {', '.join(KINDS)}")
+        fixed = {"7b": 1, "rw": self.n_heads}.get(self.kind, self.n_kv_heads)
         if self.n_kv_heads != fixed or self.n_kv_heads < 1 or self.n_heads % self.n_kv_heads:
-            raise BadInput(f"model.n_kv_heads={self.n_kv_heads}: a Falcon of kind {self.kind.value} has {fixed}")
-        if self.head_width() % 2 and self.kind is not FalconKind.falcon_rw:
+            raise BadInput(f"model.n_kv_heads={self.n_kv_heads}: a Falcon of kind {self.kind} has {fixed}")
+        if self.head_width() % 2 and self.kind != "rw":
             raise BadInput(f"model.d_model / model.n_heads = {self.head_width()}: rotary positions need an even number")
 
 
@@ -54,10 +49,11 @@ class Falcon(Decoder):
     """A Falcon."""
 
     ARCHITECTURE = "FalconForCausalLM"
+    COPIES = {"lm_head.weight": "transformer.word_embeddings.weight"}  # noqa: RUF012
 
     def __init__(self, config: FalconConfig) -> None:
         width = config.head_width()
-        alibi = config.kind is FalconKind.falcon_rw
+        alibi = config.kind == "rw"
         super().__init__(
             config,
             [_block(config) for _ in range(config.n_layers)],
@@ -70,11 +66,11 @@ class Falcon(Decoder):
 
     def stored(self) -> Iterator[Stored]:
         """Their tensors, and which of ours each is made of."""
-        c, rw = self.config, self.config.kind is FalconKind.falcon_rw
+        c, rw = self.config, self.config.kind == "rw"
         norms = {
-            FalconKind.falcon_7b: {"input_layernorm": "attention_norm"},
-            FalconKind.falcon_rw: {"input_layernorm": "attention_norm", "post_attention_layernorm": "mlp_norm"},
-            FalconKind.falcon_40b: {"ln_attn": "attention_norm", "ln_mlp": "mlp_norm"},
+            "7b": {"input_layernorm": "attention_norm"},
+            "rw": {"input_layernorm": "attention_norm", "post_attention_layernorm": "mlp_norm"},
+            "40b": {"ln_attn": "attention_norm", "ln_mlp": "mlp_norm"},
         }[c.kind]
         yield same("transformer.word_embeddings.weight", "embedding.weight")
         for i in range(c.n_layers):
@@ -99,7 +95,7 @@ class Falcon(Decoder):
     @staticmethod
     def to_theirs(config: FalconConfig) -> dict[str, Any]:
         """The fields of config.json."""
-        rw, large = config.kind is FalconKind.falcon_rw, config.kind is FalconKind.falcon_40b
+        rw, large = config.kind == "rw", config.kind == "40b"
         return {
             "vocab_size": config.vocab_size,
             "max_position_embeddings": config.seq_len,
@@ -127,6 +123,7 @@ class Falcon(Decoder):
         """Our config from the fields of config.json."""
         theirs.one_of("activation", ["gelu"], "gelu")
         theirs.one_of("tie_word_embeddings", [True], True)
+        theirs.one_of("apply_residual_connection_post_layernorm", [False], False)
         kind = _kind(theirs)
         heads, width = theirs.whole("num_attention_heads"), theirs.whole("hidden_size")
         theta, scaling = rope_from_theirs(theirs)
@@ -140,7 +137,7 @@ class Falcon(Decoder):
             d_model=width,
             n_layers=theirs.whole("num_hidden_layers"),
             n_heads=heads,
-            n_kv_heads={FalconKind.falcon_7b: 1, FalconKind.falcon_rw: heads}.get(kind, kv_heads),
+            n_kv_heads={"7b": 1, "rw": heads}.get(kind, kv_heads),
             d_ff=theirs.whole("ffn_hidden_size", 4 * width),
             rope_theta=theta,
             norm_eps=theirs.number("layer_norm_epsilon", 1e-5),
@@ -149,7 +146,7 @@ class Falcon(Decoder):
         )
 
 
-def _kind(theirs: Fields) -> FalconKind:
+def _kind(theirs: Fields) -> str:
     """Which of the three shapes a config.json describes; mixtures that nobody published are refused."""
     large = theirs.yes("new_decoder_architecture", False)
     seen = {name: theirs.yes(name, default) for name, default in (("alibi", False), ("bias", False))}
@@ -159,18 +156,18 @@ def _kind(theirs: Fields) -> FalconKind:
         seen |= {"parallel_attn": True, "multi_query": True}  # they are not looked at there
     else:
         theirs.one_of("num_ln_in_parallel_attn", [1], 1)
-    shapes: dict[tuple[bool, ...], FalconKind] = {
-        (False, False, True, True): FalconKind.falcon_7b,
-        (True, True, False, False): FalconKind.falcon_rw,
+    shapes: dict[tuple[bool, ...], str] = {
+        (False, False, True, True): "7b",
+        (True, True, False, False): "rw",
     }
     kind = shapes.get(tuple(seen.values()))
-    if kind is None or (large and kind is FalconKind.falcon_rw):
+    if kind is None or (large and kind == "rw"):
         raise BadInput(f"a Falcon of another shape than 7B, RW and 40B: {seen}")
-    return FalconKind.falcon_40b if large else FalconKind(kind)
+    return "40b" if large else kind
 
 
 def _block(config: FalconConfig) -> nn.Module:
-    width, rw = config.d_model, config.kind is FalconKind.falcon_rw
+    width, rw = config.d_model, config.kind == "rw"
     attention = Attention(
         width, config.n_heads, config.n_kv_heads, config.head_width(), bias=rw, dropout=config.attention_dropout
     )
@@ -178,6 +175,4 @@ def _block(config: FalconConfig) -> nn.Module:
     first, second = (nn.LayerNorm(width, eps=config.norm_eps) for _ in range(2))
     if rw:
         return PreNormBlock(first, attention, second, mlp, dropout=config.dropout)
-    return ParallelBlock(
-        first, attention, mlp, second if config.kind is FalconKind.falcon_40b else None, dropout=config.dropout
-    )
+    return ParallelBlock(first, attention, mlp, second if config.kind == "40b" else None, dropout=config.dropout)

@@ -20,11 +20,16 @@ class GPT2Config(ModelConfig):
     dropout: float = 0.1
     attention_dropout: float = 0.1
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.head_width()
+
 
 class GPT2(Decoder):
     """A GPT-2."""
 
     ARCHITECTURE = "GPT2LMHeadModel"
+    COPIES = {"lm_head.weight": "transformer.wte.weight"}  # noqa: RUF012
 
     def __init__(self, config: GPT2Config) -> None:
         super().__init__(

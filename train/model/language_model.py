@@ -39,6 +39,8 @@ class ModelConfig:
         for name in ("vocab_size", "seq_len", "d_model", "n_layers", "n_heads", "d_ff"):
             if getattr(self, name) < 1:
                 raise BadInput(f"model.{name}={getattr(self, name)}: must be at least 1")
+        if not getattr(self, "norm_eps", 1.0) > 0:
+            raise BadInput(f"model.norm_eps={self.norm_eps}: must be more than 0")  # type: ignore[attr-defined]
         for name in ("dropout", "attention_dropout"):
             if not 0 <= getattr(self, name, 0.0) <= 0.9:
                 raise BadInput(f"model.{name}={getattr(self, name)}: must be from 0 to 0.9")
@@ -56,6 +58,7 @@ class LanguageModel(nn.Module):
     OBJECTIVE: ClassVar[str]
     ARCHITECTURE: ClassVar[str]
     ZERO: ClassVar[tuple[str, ...]] = ("attention.o.weight", "mlp.down.weight")
+    COPIES: ClassVar[dict[str, str]] = {}  # second names under which their files may hold a tied tensor
 
     config: Any
     head: nn.Linear

@@ -1,10 +1,10 @@
 """Llama 1 to 3: pre-norm blocks, RMSNorm, rotary positions, grouped heads, SwiGLU (Touvron et al., 2023)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import silu
 
 from train.model.language_model import Decoder, ModelConfig
@@ -42,6 +42,7 @@ class Llama(Decoder):
     """A Llama."""
 
     ARCHITECTURE = "LlamaForCausalLM"
+    COPIES = {"lm_head.weight": "model.embed_tokens.weight"}  # noqa: RUF012
 
     def __init__(self, config: LlamaConfig) -> None:
         super().__init__(
@@ -67,6 +68,11 @@ class Llama(Decoder):
         yield same("model.norm.weight", "norm.weight")
         if not self.config.tie_embeddings:
             yield from linear("lm_head", "head", bias=False)
+
+    @staticmethod
+    def named_as_now(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Old files hold the frequencies of the rotations, which are computed."""
+        return {name: tensor for name, tensor in tensors.items() if not name.endswith(".rotary_emb.inv_freq")}
 
     @staticmethod
     def to_theirs(config: LlamaConfig) -> dict[str, Any]:
@@ -137,20 +143,24 @@ def rope_to_theirs(theta: float, scaling: RopeScaling) -> dict[str, Any]:
 
 def rope_from_theirs(theirs: Fields) -> tuple[float, RopeScaling]:
     """The base and the scaling, from either of the two places."""
-    older, newer = theirs.table("rope_scaling"), theirs.table("rope_parameters")
-    theta, scaling = theirs.number("rope_theta", 10_000.0), RopeScaling()
-    for table in (older, newer):
-        if table is None:
-            continue
-        kinds = {"default": "none", "linear": "linear", "llama3": "llama3"}
-        kind = table.one_of("type", list(kinds), table.one_of("rope_type", list(kinds), "default"))
-        theta = table.number("rope_theta", theta)
-        scaling = RopeScaling(kind=kinds[kind])
-        if kind != "default":
-            scaling.factor = table.number("factor")
-        if kind == "llama3":
-            scaling.low_freq_factor = table.number("low_freq_factor")
-            scaling.high_freq_factor = table.number("high_freq_factor")
-            scaling.original_seq_len = table.whole("original_max_position_embeddings")
-        table.finish()
-    return theta, scaling
+    theta = theirs.number("rope_theta", 10_000.0)
+    tables = [table for name in ("rope_parameters", "rope_scaling") if (table := theirs.table(name)) is not None]
+    found = [_scaling(table, theta) for table in tables] or [(theta, RopeScaling())]
+    if any(other != found[0] for other in found):
+        raise BadInput("rope_parameters and rope_scaling say different things")
+    return found[0]
+
+
+def _scaling(table: Fields, theta: float) -> tuple[float, RopeScaling]:
+    kinds = {"default": "none", "linear": "linear", "llama3": "llama3"}
+    kind = table.one_of("rope_type", list(kinds), table.one_of("type", list(kinds), "default"))
+    table.one_of("type", [kind], kind)
+    theta = table.number("rope_theta", theta)
+    values: dict[str, Any] = {"kind": kinds[kind]}
+    if kind != "default":
+        values["factor"] = table.number("factor")
+    if kind == "llama3":
+        values |= {name: table.number(name) for name in ("low_freq_factor", "high_freq_factor")}
+        values["original_seq_len"] = table.whole("original_max_position_embeddings")
+    table.finish()
+    return theta, RopeScaling(**values)

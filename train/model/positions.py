@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from train.records import BadInput
+
 
 @dataclass(kw_only=True)
 class RopeScaling:
@@ -22,6 +24,12 @@ class RopeScaling:
     low_freq_factor: float = 1.0
     high_freq_factor: float = 4.0
     original_seq_len: int = 8192
+
+    def __post_init__(self) -> None:
+        if self.kind not in {"none", "linear", "llama3"}:
+            raise BadInput(f"model.rope_scaling.kind={self.kind}: one of none, linear, llama3")
+        if not self.factor >= 1 or not 0 < self.low_freq_factor < self.high_freq_factor or self.original_seq_len < 1:
+            raise BadInput("model.rope_scaling: factor at least 1, low_freq_factor less than high_freq_factor")
 
     def scale(self, frequency: Tensor) -> Tensor:
         """The frequencies, slowed."""

@@ -18,6 +18,7 @@ from train.model.language_model import LanguageModel, ModelConfig
 from train.model.parts import MLP, Attention, CrossAttention, GatedMLP, PreNormBlock, gelu_tanh
 from train.model.positions import RelativeBias
 from train.model.theirs import Fields, Stored, linear, same
+from train.records import BadInput
 
 
 @dataclass(kw_only=True)
@@ -38,6 +39,13 @@ class T5Config(ModelConfig):
     norm_eps: float = 1e-6
     dropout: float = 0.1
     init_embedding: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.d_head < 1 or self.n_decoder_layers < 1:
+            raise BadInput("model.d_head and model.n_decoder_layers must be at least 1")
+        if self.n_buckets < 4 or self.n_buckets % 4 or self.max_distance <= self.n_buckets // 2:
+            raise BadInput("model.n_buckets: a multiple of 4; model.max_distance: more than half of it")
 
 
 class Stack(nn.Module):
@@ -70,6 +78,11 @@ class T5(LanguageModel):
 
     OBJECTIVE = "span_corruption"
     ARCHITECTURE = "T5ForConditionalGeneration"
+    COPIES = {  # noqa: RUF012
+        "encoder.embed_tokens.weight": "shared.weight",
+        "decoder.embed_tokens.weight": "shared.weight",
+        "lm_head.weight": "shared.weight",
+    }
     ZERO = ("attention.o.weight", "cross.o.weight", "mlp.down.weight", "relative.table.weight")
 
     def __init__(self, config: T5Config) -> None:
@@ -145,10 +158,9 @@ class T5(LanguageModel):
 
     @staticmethod
     def named_as_now(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Old files repeat the embedding on both sides, and hold a table that is never read."""
+        """Old files hold a table that is never read."""
         unread = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
-        aside = {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight", unread}
-        return {name: tensor for name, tensor in tensors.items() if name not in aside}
+        return {name: tensor for name, tensor in tensors.items() if name != unread}
 
     @staticmethod
     def to_theirs(config: T5Config) -> dict[str, Any]:

@@ -88,14 +88,18 @@ class Fields:
         """A whole number."""
         value = self._take(name, default)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise BadInput(f"{name}={printable(repr(value))}: must be a whole number")
+            raise BadInput(f"{name}={printable(repr(value))[:40]}: must be a whole number")
+        if not -1 <= value < 2**31:
+            raise BadInput(f"{name}={printable(str(value)[:20])}: no such size is possible")
         return value
 
     def number(self, name: str, default: float | None = None) -> float:
         """A number."""
         value = self._take(name, default)
         if not isinstance(value, int | float) or isinstance(value, bool):
-            raise BadInput(f"{name}={printable(repr(value))}: must be a number")
+            raise BadInput(f"{name}={printable(repr(value))[:40]}: must be a number")
+        if not abs(value) < 1e30:  # nor is it NaN
+            raise BadInput(f"{name}={printable(str(value)[:20])}: must be a finite number")
         return float(value)
 
     def yes(self, name: str, default: bool) -> bool:

@@ -4,7 +4,7 @@ The content stream knows a token and what comes before it in the order; the quer
 from one learned vector, and is what predicts. Positions are relative, as in Transformer-XL (Dai et al., 2019).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from train.model.gpt2 import SUMMARY
 from train.model.language_model import LanguageModel, ModelConfig
 from train.model.parts import MLP
 from train.model.theirs import Fields, Stored, linear, same
+from train.records import BadInput
 
 _NEVER = -1e30  # finite: a query that may look nowhere looks everywhere alike, as in the published code, and is not NaN
 
@@ -30,6 +31,12 @@ class XLNetConfig(ModelConfig):
     clamp_len: int = -1
     norm_eps: float = 1e-12
     dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.head_width()
+        if self.d_model % 2:
+            raise BadInput(f"model.d_model={self.d_model}: half of it are sines, half cosines")
 
 
 class Streams(NamedTuple):
@@ -125,6 +132,7 @@ class XLNet(LanguageModel):
 
     OBJECTIVE = "permutation"
     ARCHITECTURE = "XLNetLMHeadModel"
+    COPIES = {"lm_loss.weight": "transformer.word_embedding.weight"}  # noqa: RUF012
 
     def __init__(self, config: XLNetConfig) -> None:
         super().__init__()
@@ -231,11 +239,6 @@ class XLNet(LanguageModel):
             yield from linear(f"{theirs}.ff.layer_2", f"{ours}.mlp.down", bias=True)
             yield from linear(f"{theirs}.ff.layer_norm", f"{ours}.mlp_norm", bias=True)
         yield same("lm_loss.bias", "head.bias")
-
-    @staticmethod
-    def named_as_now(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The second name of the tied head is left aside."""
-        return {name: tensor for name, tensor in tensors.items() if name != "lm_loss.weight"}
 
     @staticmethod
     def to_theirs(config: XLNetConfig) -> dict[str, Any]:

@@ -4,18 +4,17 @@ Each multiplication and each addition of a matrix product counts one; softmax, n
 half of causal attention's scores that is masked is counted too, as in most published figures (PaLM, 2022, appendix B).
 """
 
-import copy
-
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from train.model import LanguageModel
+from train.model import LanguageModel, build_model
 from train.records import Batch
 
 
 def count_flops(model: LanguageModel, batch: Batch) -> int:
     """Of one forward and backward pass over `batch`; nothing is computed, and no memory taken."""
-    shape = copy.deepcopy(model).to("meta")
+    with torch.device("meta"):
+        shape = build_model(model.config)
     inputs = {name: torch.from_numpy(array.copy()).to("meta") for name, array in batch.inputs.items()}
     with FlopCounterMode(display=False) as counter:
         shape.hidden(**inputs).sum().backward()  # type: ignore[no-untyped-call]

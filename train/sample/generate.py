@@ -61,18 +61,25 @@ class Speaker:
             self.model.train(training)
 
     def _go_on(self, prompt: str, sampling: Sampling) -> str:
-        tokens = [self.vocabulary.need("end"), *self.encode(prompt)]
-        new = list(new_tokens(self.model, tokens, tokens[0], sampling))
-        return self.decode(tokens[1:] + new)
+        front = [token for token in self.tokenizer.encode("").ids if token == self.vocabulary.roles.get("begin")]
+        tokens, end = self.encode(prompt), self.vocabulary.need("end")
+        new = list(new_tokens(self.model, [*front, *tokens] or [end], end, sampling, self.vocabulary.size))
+        return self.decode(tokens + new)
 
     def _answer(self, model: T5, prompt: str, sampling: Sampling) -> str:
         """A prompt without a sentinel is one that breaks off: the model is asked for what comes after."""
-        tokens = self.encode(prompt)
-        if not set(tokens) & set(self.vocabulary.sentinels):
+        tokens, sentinels = self.encode(prompt), set(self.vocabulary.sentinels)
+        if not sentinels:
+            raise BadInput("the tokenizer has no sentinels (<extra_id_0> ...) to ask a T5 with")
+        if not set(tokens) & sentinels:
             tokens.append(self.vocabulary.sentinels[0])
         end, pad = self.vocabulary.need("end"), self.vocabulary.need("pad")
-        room = model.config.seq_len - 1
-        context = model.encode(torch.tensor([[*tokens[-room:], end]], device=_device(model)))
+        cut = max(0, len(tokens) - (model.config.seq_len - 1))
+        if set(tokens[:cut]) & sentinels:
+            raise BadInput(
+                f"the model reads {model.config.seq_len - 1} tokens: a sentinel stands before the last of them"
+            )
+        context = model.encode(torch.tensor([[*tokens[cut:], end]], device=_device(model)))
         cache = Cache(model.config.n_decoder_layers) if sampling.cache else None
 
         def ahead(seen: list[int], new: int) -> Logits:
@@ -80,7 +87,7 @@ class Speaker:
             decoded = model.decode(torch.tensor([given], device=_device(model)), context, cache)
             return _last(model, decoded)
 
-        answer = list(_draw_each(ahead, [pad], end, sampling))
+        answer = list(_draw_each(ahead, [pad], end, sampling, self.vocabulary.size))
         return self.fill_in(tokens, answer)
 
     def fill_in(self, tokens: list[int], answer: list[int]) -> str:
@@ -98,19 +105,22 @@ class Speaker:
 
     def _fill(self, model: Bert, prompt: str, sampling: Sampling) -> str:
         """Masks are filled from left to right, each seeing those before; a prompt without one gets one at its end."""
-        mask = self.vocabulary.need("mask")
-        tokens = [self.vocabulary.need("cls"), *self.encode(prompt)][: model.config.seq_len - 2]
+        mask, cls, sep = (self.vocabulary.need(role) for role in ("mask", "cls", "sep"))
+        tokens, room = self.encode(prompt), model.config.seq_len - 2
+        if room < 1:
+            raise BadInput(f"a BERT of {model.config.seq_len} tokens has no room for a text")
         if mask not in tokens:
             tokens.append(mask)
-        tokens.append(self.vocabulary.need("sep"))
         random = torch.Generator().manual_seed(sampling.seed)
         while mask in tokens:
             place = tokens.index(mask)
-            hidden = model.hidden(torch.tensor([tokens], device=_device(model)))
-            logits = model.head(hidden[0, place]).float().cpu()
+            start = max(0, min(place - room // 2, len(tokens) - room))  # a window with the mask in its middle
+            framed = [cls, *tokens[start : start + room], sep]
+            hidden = model.hidden(torch.tensor([framed], device=_device(model)))
+            logits = model.head(hidden[0, place - start + 1]).float().cpu()[: self.vocabulary.size]
             logits[torch.from_numpy(self.vocabulary.special)] = float("-inf")
             tokens[place] = _draw(logits, sampling, random)
-        return self.decode(tokens[1:-1])
+        return self.decode(tokens)
 
     def encode(self, prompt: str) -> list[int]:
         """The prompt's tokens. The mask and the sentinels may be asked for by name; no other special token can."""
@@ -142,29 +152,31 @@ def _cut(piece: int | str, name: str, number: int) -> Iterator[int | str]:
             yield part
 
 
-def new_tokens(model: LanguageModel, tokens: list[int], stop: int, sampling: Sampling) -> Iterator[int]:
-    """What comes after `tokens`, up to `stop`.
+def new_tokens(
+    model: LanguageModel, tokens: list[int], stop: int, sampling: Sampling, size: int | None = None
+) -> Iterator[int]:
+    """What comes after `tokens`, up to `stop`; drawn from the first `size` of the vocabulary, or from all of it.
 
     When a model's window is full, it goes on from the last half of it: with or without a cache, the same.
     """
     if isinstance(model, XLNet):
-        yield from _draw_each(lambda seen, _: _xlnet_ahead(model, seen), tokens, stop, sampling)
+        yield from _draw_each(lambda seen, _: _xlnet_ahead(model, seen), tokens, stop, sampling, size)
         return
     if not isinstance(model, Decoder):
         raise BadInput(f"a {model.config.name} does not go on with a text")
-    size = model.config.seq_len
+    length = model.config.seq_len
     cache = Cache(model.config.n_layers) if sampling.cache else None
     began = 0
 
     def ahead(seen: list[int], new: int) -> Logits:
         nonlocal cache, began
-        start = _window_start(len(seen), size)
+        start = _window_start(len(seen), length)
         if cache is not None and (start != began or cache.length == 0):
             cache, began, new = Cache(model.config.n_layers), start, len(seen) - start
         given = seen[-new:] if cache is not None else seen[start:]
         return _last(model, model.hidden(torch.tensor([given], device=_device(model)), cache=cache))
 
-    yield from _draw_each(ahead, tokens, stop, sampling)
+    yield from _draw_each(ahead, tokens, stop, sampling, size)
 
 
 def _window_start(count: int, size: int) -> int:
@@ -175,7 +187,7 @@ def _window_start(count: int, size: int) -> int:
 
 def _xlnet_ahead(model: XLNet, seen: list[int]) -> Logits:
     """The query stream at one place more, which nobody sees; all others see one another."""
-    given = seen[-(model.config.seq_len - 1) :]
+    given = seen[max(0, len(seen) - (model.config.seq_len - 1)) :]
     tokens = torch.tensor([[*given, 0]], device=_device(model))
     sees = torch.ones(1, len(given) + 1, len(given) + 1, dtype=torch.bool, device=tokens.device)
     sees[..., -1] = False
@@ -184,13 +196,13 @@ def _xlnet_ahead(model: XLNet, seen: list[int]) -> Logits:
 
 
 def _draw_each(
-    ahead: Callable[[list[int], int], Logits], tokens: list[int], stop: int, sampling: Sampling
+    ahead: Callable[[list[int], int], Logits], tokens: list[int], stop: int, sampling: Sampling, size: int | None
 ) -> Iterator[int]:
     """Tokens drawn one after another; `ahead` is given all so far and how many of them are new."""
     random = torch.Generator().manual_seed(sampling.seed)
     seen, new = list(tokens), len(tokens)
     for _ in range(sampling.max_tokens):
-        token = _draw(ahead(seen, new), sampling, random)
+        token = _draw(ahead(seen, new)[:size], sampling, random)
         if token == stop:
             return
         seen.append(token)
