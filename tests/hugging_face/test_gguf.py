@@ -84,3 +84,40 @@ def test_what_llama_cpp_lacks_is_refused(tmp_path: Path, folders: dict[str, Path
     with pytest.raises(BadInput, match=said):
         write(variant, folders, tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("variant", ["falcon-7b", "falcon-40b", "gpt2", "bloom"])
+def test_fused_tensors_are_queries_then_keys_then_values(
+    tmp_path: Path, folders: dict[str, Path], variant: str
+) -> None:
+    model, path = write(variant, folders, tmp_path)
+    found = {tensor.name: tensor.data for tensor in gguf.GGUFReader(path).tensors}
+    attention = model.blocks[1].attention
+    expected = torch.cat([attention.q.weight, attention.k.weight, attention.v.weight]).detach().numpy()
+    np.testing.assert_array_equal(found["blk.1.attn_qkv.weight"], expected)
+    np.testing.assert_array_equal(found["blk.1.attn_output.weight"], attention.o.weight.detach().numpy())
+    np.testing.assert_array_equal(found["blk.2.ffn_down.weight"], model.blocks[2].mlp.down.weight.detach().numpy())
+
+
+def test_t5_s_two_sides(tmp_path: Path, folders: dict[str, Path]) -> None:
+    model, path = write("t5-1.1", folders, tmp_path)
+    found = {tensor.name: tensor.data for tensor in gguf.GGUFReader(path).tensors}
+    for name, ours in {
+        "enc.blk.0.attn_rel_b.weight": model.encoder.relative.table.weight,
+        "dec.blk.0.attn_rel_b.weight": model.decoder.relative.table.weight,
+        "enc.blk.1.attn_q.weight": model.encoder.blocks[1].attention.q.weight,
+        "dec.blk.2.cross_attn_k.weight": model.decoder.blocks[2].cross.k.weight,
+        "dec.blk.2.ffn_gate.weight": model.decoder.blocks[2].mlp.gate.weight,
+        "output.weight": model.head.weight,
+    }.items():
+        np.testing.assert_array_equal(found[name], ours.detach().numpy())
+
+
+def test_llama_3_s_divisors_are_those_of_transformers(tmp_path: Path, folders: dict[str, Path]) -> None:
+    model, path = write("llama-3", folders, tmp_path)
+    found = {tensor.name: tensor.data for tensor in gguf.GGUFReader(path).tensors}
+    to_hugging_face(model, tmp_path / "plain")
+    theirs = transformers.LlamaForCausalLM.from_pretrained(tmp_path / "plain")
+    scaled = theirs.model.rotary_emb.inv_freq
+    plain = 500.0 ** -(torch.arange(0, 8, 2) / 8)
+    np.testing.assert_allclose(found["rope_freqs.weight"], (plain / scaled).numpy(), rtol=1e-5)

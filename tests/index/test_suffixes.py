@@ -79,7 +79,7 @@ def test_the_end_of_the_text_and_of_the_query(tmp_path: Path) -> None:
     assert index.longest(np.array([5, 5, 5, 5, 5, 5])).tolist() == [4, 4, 4, 3, 2, 1]
     assert index.longest(np.array([9])).tolist() == [0]
     assert index.longest(np.array([0])).tolist() == [0]
-    assert index.find(np.array([5, 5]), 0, 2, 10).count == 3
+    assert index.find(np.array([5, 5]), np.array([0]), np.array([2]), 10)[0].count == 3
 
 
 def test_six_bytes_a_token_and_a_damaged_index_is_found(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ their high byte first, and of the sorted suffixes those that begin at a token ar
 a token (4 for a vocabulary beyond 65,536) for the text, and 4 for the array (8 beyond two thousand million tokens).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from train.tokens import TokenStore
 Ints = npt.NDArray[np.int64]
 
 _CHUNK = 2**22
-_WINDOW = 8  # tokens compared at once; where all are equal, the next ones are looked at
+_WINDOW = 32  # tokens compared at once, at most; where all are equal, the next ones are looked at
 _BEFORE_ALL, _AFTER_ALL = -1, 2**40  # what stands for the end of a query: less, or more, than every token
 
 
@@ -37,7 +36,11 @@ def build_index(store: TokenStore, folder: Path) -> None:
     from pydivsufsort import divsufsort
 
     dtype = np.dtype("<u2" if store.vocab_size <= 2**16 else "<u4")
-    tokens = np.concatenate([part.astype(dtype) for part in _parts(store)])
+    tokens = np.empty(len(store), dtype)
+    at = 0
+    for part in store.shards():
+        tokens[at : at + len(part)] = part
+        at += len(part)
     with write_atomically(folder / "tokens.bin", "wb") as file:
         file.write(tokens.data)
     width = dtype.itemsize
@@ -50,11 +53,6 @@ def build_index(store: TokenStore, folder: Path) -> None:
     write_json(
         folder / "index.json", {"tokens": store.digest, "count": len(tokens), "dtype": dtype.str, "array": wide.str}
     )
-
-
-def _parts(store: TokenStore) -> Iterator[Ints]:
-    for start in range(0, len(store), _CHUNK):
-        yield store.read(start, min(len(store), start + _CHUNK))
 
 
 def open_index(folder: Path, digest: str) -> "Index":
@@ -79,10 +77,10 @@ class Index:
 
     def longest(self, query: Ints) -> Ints:
         """For each place in `query`, (q,), how many tokens from there on stand together in the text."""
-        starts = np.arange(len(query))
-        at = self._rank(query, starts, _BEFORE_ALL)
-        above = self._common(np.minimum(at, len(self.suffixes) - 1), query, starts)
-        below = self._common(np.maximum(at - 1, 0), query, starts)
+        starts, stops = np.arange(len(query)), np.full(len(query), len(query))
+        at = self._rank(query, starts, stops, _BEFORE_ALL)
+        above = self._common(np.minimum(at, len(self.suffixes) - 1), query, starts, stops)
+        below = self._common(np.maximum(at - 1, 0), query, starts, stops)
         return np.maximum(above, below)
 
     def passages(self, query: Ints, at_least: int, most_places: int = 3) -> list[Place]:
@@ -90,50 +88,50 @@ class Index:
         lengths = self.longest(query)
         reach = lengths + np.arange(len(query))
         own = np.concatenate([[True], reach[1:] > reach[:-1]])  # what begins earlier and reaches as far holds it
-        found = [
-            self.find(query, int(i), int(lengths[i]), most_places) for i in np.flatnonzero(own & (lengths >= at_least))
+        starts = np.flatnonzero(own & (lengths >= at_least))
+        return sorted(self.find(query, starts, lengths[starts], most_places), key=lambda place: -place.length)
+
+    def find(self, query: Ints, starts: Ints, lengths: Ints, most_places: int) -> list[Place]:
+        """Where each query[start : start + length] stands, and how often."""
+        stops = starts + lengths
+        first, last = (self._rank(query, starts, stops, end) for end in (_BEFORE_ALL, _AFTER_ALL))
+        return [
+            Place(
+                int(start), int(length), int(b - a), tuple(np.sort(self.suffixes[a : min(b, a + most_places)]).tolist())
+            )
+            for start, length, a, b in zip(starts, lengths, first, last, strict=True)
         ]
-        return sorted(found, key=lambda place: -place.length)
 
-    def find(self, query: Ints, start: int, length: int, most_places: int) -> Place:
-        """Where query[start : start + length] stands, and how often."""
-        piece = query[start : start + length]
-        first = int(self._rank(piece, np.zeros(1, np.int64), _BEFORE_ALL)[0])
-        last = int(self._rank(piece, np.zeros(1, np.int64), _AFTER_ALL)[0])
-        places = np.sort(self.suffixes[first : min(last, first + most_places)])
-        return Place(start, length, last - first, tuple(int(place) for place in places))
-
-    def _rank(self, query: Ints, starts: Ints, end: int) -> Ints:
-        """How many suffixes come before query[start:], whose end counts as `end`; all starts at once."""
+    def _rank(self, query: Ints, starts: Ints, stops: Ints, end: int) -> Ints:
+        """How many suffixes come before query[start:stop], whose end counts as `end`; all at once."""
         low, high = np.zeros(len(starts), np.int64), np.full(len(starts), len(self.suffixes))
-        while (low < high).any():
-            middle = (low + high) // 2
-            open_ = low < high
-            before = np.zeros(len(starts), bool)
-            before[open_] = self._comes_before(middle[open_], query, starts[open_], end)
-            low = np.where(open_ & before, middle + 1, low)
-            high = np.where(open_ & ~before, middle, high)
+        while len(alive := np.flatnonzero(low < high)):
+            middle = (low[alive] + high[alive]) // 2
+            before = self._comes_before(middle, query, starts[alive], stops[alive], end)
+            low[alive] = np.where(before, middle + 1, low[alive])
+            high[alive] = np.where(before, high[alive], middle)
         return low
 
-    def _comes_before(self, ranks: Ints, query: Ints, starts: Ints, end: int) -> npt.NDArray[np.bool_]:
-        common = self._common(ranks, query, starts)
+    def _comes_before(self, ranks: Ints, query: Ints, starts: Ints, stops: Ints, end: int) -> npt.NDArray[np.bool_]:
+        common = self._common(ranks, query, starts, stops)
         mine = self._read(self.suffixes[ranks].astype(np.int64) + common)
         place = starts + common
-        theirs = np.where(place < len(query), query[np.minimum(place, len(query) - 1)], end)
+        theirs = np.where(place < stops, query[np.minimum(place, len(query) - 1)], end)
         return mine < theirs
 
-    def _common(self, ranks: Ints, query: Ints, starts: Ints) -> Ints:
-        """How many tokens the suffixes of these ranks have in common with query[start:]."""
+    def _common(self, ranks: Ints, query: Ints, starts: Ints, stops: Ints) -> Ints:
+        """How many tokens the suffixes of these ranks have in common with query[start:stop]."""
         begins, common = self.suffixes[ranks].astype(np.int64), np.zeros(len(ranks), np.int64)
-        alive = np.arange(len(ranks))
+        alive, width = np.arange(len(ranks)), 2
         while len(alive):
-            offsets = common[alive, None] + np.arange(_WINDOW)
+            offsets = common[alive, None] + np.arange(width)
             place = starts[alive, None] + offsets
-            asked = np.where(place < len(query), query[np.minimum(place, len(query) - 1)], -2)
+            asked = np.where(place < stops[alive, None], query[np.minimum(place, len(query) - 1)], -2)
             equal = self._read(begins[alive, None] + offsets) == asked
-            run = np.where(equal.all(1), _WINDOW, equal.argmin(1))
+            run = np.where(equal.all(1), width, equal.argmin(1))
             common[alive] += run
-            alive = alive[run == _WINDOW]
+            alive = alive[run == width]
+            width = min(2 * width, _WINDOW)  # most suffixes part at once
         return common
 
     def _read(self, places: Ints) -> Ints:

@@ -117,12 +117,13 @@ class TokenStore:
         index = read_json(folder / f"{split}-index.json")
         self.vocab_size: int = index["vocab_size"]
         self.digest: str = index["digest"]
+        self._dtype: str = index["dtype"]
+        self._paths = [folder / shard["file"] for shard in index["shards"]]
         self._maps = []
-        for shard in index["shards"]:
-            path = folder / shard["file"]
+        for shard, path in zip(index["shards"], self._paths, strict=True):
             if not path.is_file() or digest_file(path) != shard["sha256"]:
                 raise _damaged(path)
-            self._maps.append(np.memmap(path, index["dtype"], "r"))
+            self._maps.append(np.memmap(path, self._dtype, "r"))
         path = folder / f"{split}-offsets.npy"
         if not path.is_file() or digest_file(path) != index["offsets_sha256"]:
             raise _damaged(path)
@@ -131,6 +132,10 @@ class TokenStore:
 
     def __len__(self) -> int:
         return int(self._starts[-1])
+
+    def shards(self) -> Iterator[npt.NDArray[np.integer]]:
+        """Each shard whole, in memory of its own: for who reads all and wants to be rid of it again."""
+        yield from (np.fromfile(path, self._dtype) for path in self._paths)
 
     def read(self, start: int, stop: int) -> npt.NDArray[np.int64]:
         """Tokens start..stop-1, (stop - start,) int64, across shards where need be."""
