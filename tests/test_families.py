@@ -159,7 +159,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path, famil
 
 
 def test_permutation_converges(tmp_path: Path) -> None:
-    """On texts it has not seen, in orders it has not seen, far below a unigram of the same tokens; no row left to right."""
+    """On texts and in orders that it has not seen, far below a unigram of the same tokens; no row is left to right."""
     write_school(tmp_path / "school")
     more = [
         "optim.steps=300",

@@ -11,10 +11,12 @@ The map of the house, in the order in which data walks through it:
     numerics/      integer hashes, digests, and what this machine computes in
     parallel/      what is done to a model from outside: checkpointing of activations, compilation
     run/           the training loop, checkpoints, signals, metrics, plots
+    index/         a suffix array over the training tokens
     evaluate/      bits per byte, beside a Kneser-Ney 5-gram
     sample/        text from a model
     hugging_face/  other programs' formats: Hugging Face's, both ways; GGUF
     release/       what is published: data, recipe and weights together
+    libre/         the freedoms as commands: so far trace and compare
     recipe.py      the stages in order
     config.py      the rooms' configs, composed
     records.py     what is handed between rooms

@@ -33,7 +33,7 @@ class Schedule(Enum):
 
 @dataclass(kw_only=True)
 class OptimConfig:
-    """`lr` is Muon's, for the matrices inside blocks; `adamw_lr` is everything else's (or all, with name=adamw)."""
+    """`lr` is Muon's, for the matrices between embedding and head; `adamw_lr` is everything else's (or all, with name=adamw)."""
 
     name: OptimizerName
     steps: int
@@ -148,9 +148,8 @@ def orthogonalise(matrices: Tensor, steps: int) -> Tensor:
 
 def make_optimizers(config: OptimConfig, model: nn.Module, precision: torch.dtype) -> dict[str, torch.optim.Optimizer]:
     """The optimizers by name; each group remembers its full learning rate under `full_lr`."""
-    inside = {
-        id(p) for name, p in model.named_parameters() if p.ndim == 2 and "blocks." in name and "embedding" not in name
-    }
+    apart = ("embedding", "head.", "relative.")  # tables and the head, wherever they stand
+    inside = {id(p) for name, p in model.named_parameters() if p.ndim == 2 and not any(word in name for word in apart)}
     matrices = [p for p in model.parameters() if id(p) in inside and config.name is OptimizerName.muon]
     chosen = {id(p) for p in matrices}
     others = [p for p in model.parameters() if id(p) not in chosen]
