@@ -53,9 +53,10 @@ def main() -> None:
     """Print the table; write it, and the figures."""
     runs = Path(sys.argv[1] if len(sys.argv) > 1 else "runs")
     folders = {name: runs / ("tiny" if name == "llama" else f"tiny-{name}") / "release" for name in FAMILIES}
-    found = {name: figures(read_release(folder)) for name, folder in folders.items()}
+    found = {name: figures(read_release(folder)) for name, folder in folders.items() if folder.is_dir()}
     head = ("family", "parameters", "tokens", "seconds", "bits per byte", "5-gram", "unigram", "under the 5-gram")
-    text = table(head, [row(name, values) for name, values in found.items()])
+    missing = [(name, *["not yet measured"], *[""] * (len(head) - 2)) for name in FAMILIES if name not in found]
+    text = table(head, [*(row(name, values) for name, values in found.items()), *missing])
     print(text)
     write_result("families", {"families": found})
     page = PAGE.read_text("utf-8")

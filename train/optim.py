@@ -33,7 +33,7 @@ class Schedule(Enum):
 
 @dataclass(kw_only=True)
 class OptimConfig:
-    """`lr` is Muon's, for the matrices between embedding and head; `adamw_lr` is everything else's (or all, with name=adamw)."""
+    """`lr` is Muon's, for the matrices between embedding and head; `adamw_lr` all else's (name=adamw: everyone's)."""
 
     name: OptimizerName
     steps: int
