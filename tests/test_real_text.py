@@ -5,12 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.conftest import ROOT
 from train.config import compose
 from train.documents import build_corpus, read_documents
-from train.evaluate import FiveGram, five_gram_bits_per_byte, read_texts
+from train.evaluate import FiveGram, read_texts, yardstick_bits_per_byte
 from train.recipe import fetch_for
 from train.records import BadInput
 from train.tokens import TokenStore, train_tokenizer, write_shards
@@ -44,7 +45,8 @@ def test_the_default_corpus_and_its_five_gram(tmp_path: Path) -> None:
     assert index["train"]["digest"] == TRAIN_TOKENS
     texts = read_texts(TokenStore(tmp_path, "validation"), read_documents(tmp_path, "validation"))
     yardstick = FiveGram(TokenStore(tmp_path, "train").documents(), 4096)
-    bits = five_gram_bits_per_byte(yardstick, ((text.tokens, text.n_bytes) for text in texts))
+    everything = [(t.tokens, t.n_bytes, np.arange(len(t.tokens)) > 0) for t in texts]
+    bits = yardstick_bits_per_byte(yardstick, everything)
     assert bits == pytest.approx(1.2603, abs=1e-4)
 
 
