@@ -22,7 +22,15 @@ def door(*words: object, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 def test_help_at_once() -> None:
-    for words in (["--help"], [], ["generate", "--help"], ["evaluate", "--help"], ["fetch", "--help"]):
+    for words in (
+        ["--help"],
+        [],
+        ["generate", "--help"],
+        ["evaluate", "--help"],
+        ["fetch", "--help"],
+        ["trace", "--help"],
+        ["compare", "--help"],
+    ):
         seconds = []
         for _ in range(3):
             start = time.perf_counter()
@@ -37,7 +45,7 @@ def test_alone_it_lists_experiments_and_verbs() -> None:
     out = door().stdout
     for path in (ROOT / "configs" / "experiment").glob("*.yaml"):
         assert f"+experiment={path.stem} " in out
-    assert all(f"train {verb}" in out for verb in ("fetch", "generate", "evaluate"))
+    assert all(f"train {verb}" in out for verb in ("fetch", "generate", "evaluate", "trace", "compare"))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +123,7 @@ def test_a_full_disk_in_the_middle_of_a_run(school: Path, tmp_path: Path) -> Non
 
 
 def test_every_command_in_the_documents_is_one_that_the_door_knows() -> None:
-    verbs = {"fetch", "generate", "evaluate"}
+    verbs = {"fetch", "generate", "evaluate", "trace", "compare"}
     texts = [ROOT / "README.md", ROOT / "README.fr.md", *(ROOT / "docs").glob("*.md")]
     found = [c for path in texts for c in re.findall(r"python -m train ([^\n`#]+)", path.read_text("utf-8"))]
     assert len(found) >= 5

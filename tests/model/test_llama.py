@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
@@ -10,7 +11,8 @@ from transformers import LlamaConfig as TheirConfig
 from train.hugging_face import from_hugging_face, to_hugging_face
 from train.loss import linear_cross_entropy
 from train.model import LlamaConfig, build_model
-from train.records import BadInput
+from train.records import BadInput, Batch
+from train.run.flops import count_flops
 
 SHAPES = {
     "plain": {"n_heads": 4, "n_kv_heads": 4, "d_head": 8},
@@ -76,11 +78,11 @@ def test_a_round_trip_is_equal_to_the_bit(tmp_path: Path) -> None:
         ({"model_type": "mamba"}, "mamba"),
         ({"hidden_act": "gelu"}, "hidden_act"),
         ({"attention_bias": True}, "attention_bias"),
-        ({"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}, "rope_scaling"),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}, "rope_type='yarn'"),
         ({"num_hidden_layers": 2}, "unknown tensors"),
         ({"num_hidden_layers": 4}, "missing tensors"),
         ({"intermediate_size": 38}, "shape"),
-        ({"hidden_size": None}, "cannot be read"),
+        ({"hidden_size": None}, "hidden_size: missing"),
     ],
 )
 def test_what_we_do_not_compute_is_an_error(tmp_path: Path, change: dict, said: str) -> None:
@@ -109,8 +111,7 @@ def test_the_initial_loss_is_that_of_a_uniform_guess() -> None:
 
 
 def test_attention_within_documents_sees_no_other() -> None:
-    model = make(SHAPES["grouped"])
-    model.config.within_documents = True
+    model = make(SHAPES["grouped"] | {"within_documents": True})
     first, second = torch.randint(101, (1, 9)), torch.randint(101, (1, 11))
     packed = torch.cat([first, second], 1)
     documents = torch.tensor([[0] * 9 + [1] * 11])
@@ -124,4 +125,7 @@ def test_attention_within_documents_sees_no_other() -> None:
 def test_flops_are_counted_by_hand() -> None:
     config = LlamaConfig(vocab_size=11, seq_len=3, d_model=4, n_layers=2, n_heads=2, n_kv_heads=1, d_head=2, d_ff=5)
     matrices = 2 * (4 * 4 + 4 * 2 + 4 * 2 + 4 * 4 + 3 * 4 * 5) + 4 * 11
-    assert build_model(config).flops_per_token() == 6 * matrices + 2 * 12 * 2 * 2 * 2
+    scores_and_values = 2 * 12 * 2 * 2 * 3  # layers, products, heads, head width, keys
+    tokens = np.zeros((2, 3), np.int64)
+    batch = Batch(inputs={"tokens": tokens}, targets=tokens, keys=np.zeros(2, np.uint64), sequences=np.arange(2))
+    assert count_flops(build_model(config), batch) == 2 * 3 * (6 * matrices + scores_and_values)
