@@ -1,5 +1,6 @@
 """What every family is: a stack of blocks between an embedding and a head. And what most are: a decoder alone."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import repeat
@@ -52,7 +53,7 @@ class ModelConfig:
         return self.d_model // self.n_heads
 
 
-class LanguageModel(nn.Module):
+class LanguageModel(nn.Module, ABC):
     """Tokens in, logits out. `hidden` gives what the head is applied to, for the chunked loss."""
 
     OBJECTIVE: ClassVar[str]
@@ -64,9 +65,9 @@ class LanguageModel(nn.Module):
     head: nn.Linear
     blocks: Iterable[nn.Module]
 
+    @abstractmethod
     def hidden(self, *args: Any, **inputs: Any) -> Float[Tensor, "B T D"]:
         """What the head is applied to."""
-        raise NotImplementedError
 
     def forward(self, *args: Any, **inputs: Any) -> Float[Tensor, "B T V"]:
         """Logits at every position; takes what `hidden` takes."""
@@ -79,19 +80,19 @@ class LanguageModel(nn.Module):
         zero = [*self.ZERO] + ([] if tied else ["head.weight"])
         initialise(self, seed=seed, embedding=self.config.init_embedding, gain=self.config.init_gain, zero=zero)
 
+    @abstractmethod
     def stored(self) -> Iterator[Stored]:
         """Their tensors, and which of ours each is made of."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def to_theirs(config: Any) -> dict[str, Any]:
         """The fields of config.json that say what this config says."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def from_theirs(theirs: Fields) -> Any:
         """Our config from the fields of config.json."""
-        raise NotImplementedError
 
     @staticmethod
     def named_as_now(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
