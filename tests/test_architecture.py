@@ -23,12 +23,17 @@ BELOW = {
     "hugging_face": {"model"},
     "evaluate": {"batches", "documents", "tokens", "model", "hugging_face", "run"},
     "index": {"tokens"},
-    "libre": {"batches", "config", "documents", "index", "release", "sample", "tokens"},
+    "libre": {
+        *("batches", "config", "documents", "evaluate", "hugging_face", "index", "model", "optim", "release", "run"),
+        *("sample", "standards", "tokens"),
+    },
+    "plan": set(),
+    "standards": set(),
     "sample": {"tokens", "model", "hugging_face"},
-    "release": {"documents", "hugging_face", "model", "run"},
+    "release": {"documents", "hugging_face", "model", "run", "standards"},
     "config": {"batches", "documents", "tokens", "model", "optim", "parallel", "run", "evaluate", "release"},
-    "recipe": {"config", "documents", "tokens", "batches", "model", "run", "evaluate", "sample", "release"},
-    "__main__": {"config", "recipe", "release", "sample", "evaluate", "libre"},
+    "recipe": {"config", "documents", "tokens", "batches", "model", "plan", "run", "evaluate", "sample", "release"},
+    "__main__": {"config", "recipe", "release", "run", "sample", "evaluate", "libre"},
     "__init__": set(),
 }
 SERVES_ALL = {"records", "numerics", "train"}
@@ -54,6 +59,7 @@ DOORS = {
     "jsonschema": {"release"},
     "rfc8785": {"records"},
     "psutil": {"numerics"},
+    "yaml": {"config", "plan"},
 }
 
 

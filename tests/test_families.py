@@ -71,6 +71,13 @@ def test_the_pipeline_goes_on_with_a_prompt(releases: dict[str, Path], family: s
     assert theirs == ours
 
 
+def test_no_text_of_a_t5_holds_the_token_that_closes_its_answers(releases: dict[str, Path]) -> None:
+    release, vocabulary = releases["t5"], load_vocabulary(releases["t5"])
+    tokens = TokenStore(release.parent / "tokens", "train").read(0, 10_000)
+    assert (tokens == vocabulary.opens).sum() > 1
+    assert not (tokens == vocabulary.need("end")).any()
+
+
 def test_bert_fills_masks_in_the_pipeline(releases: dict[str, Path]) -> None:
     fill = transformers.pipeline("fill-mask", model=str(releases["bert"]))
     found = fill("Arbel [MASK] dan.")

@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "fetch": _fetch,
         "generate": _generate,
         "evaluate": _evaluate,
+        "audit": _audit,
+        "rebuild": _rebuild,
         "trace": _trace,
         "compare": _compare,
     }
@@ -87,6 +89,8 @@ def _overview() -> str:
         "  python -m train fetch +experiment=NAME     bring here what it needs from the network",
         '  python -m train generate RELEASE "prompt"  text from a release: goes on, answers, or fills [MASK] in',
         "  python -m train evaluate RELEASE           measure a release again, and compare with what it states",
+        "  python -m train audit RELEASE              is it free in practice? every check, and what is missing",
+        "  python -m train rebuild RELEASE            make it again from what is in it, and compare bit for bit",
         "  python -m train compare RELEASE RELEASE    ingredients, choices, cost and scores side by side",
         '  python -m train trace RELEASE "text"       which training documents hold these words, and who wrote them',
     ]
@@ -221,6 +225,39 @@ def _trace(words: list[str]) -> int:
     _write_json(given.json, answer.record())
     print(render(answer))
     return 0 if answer.passages else 1
+
+
+def _audit(words: list[str]) -> int:
+    parser = _parser(
+        "audit", "Is this release free in practice? Ours, or any folder in Hugging Face's format. Offline."
+    )
+    parser.add_argument("--expect", default="", metavar="DIGEST", help="the digest that its publisher told elsewhere")
+    given = parser.parse_args(words)
+    from train.libre import audit, render_audit
+    from train.run import say
+
+    found = audit(given.release, given.expect, lambda check: say(f"asking {check}"))
+    _write_json(given.json, found.record())
+    print(render_audit(found))
+    return 1 if found.failed else 0
+
+
+def _rebuild(words: list[str]) -> int:
+    parser = _parser("rebuild", "Make a release again from what is in its folder, offline, and compare bit for bit.")
+    parser.add_argument("--level", choices=["R1", "R2", "R3"], default="R1", help="R1 inputs, R2 parts, R3 the whole")
+    parser.add_argument("--segments", type=int, default=3, metavar="K", help="R2: how many parts, drawn by chance (3)")
+    parser.add_argument("--builder", default="not named", metavar="NAME", help="who remakes it, for the statement")
+    parser.add_argument("--trust-code", action="store_true", help="run the program in the release, if it is another")
+    given = parser.parse_args(words)
+    from train.libre import rebuild, run_their_program
+    from train.run import say
+
+    if given.trust_code:
+        return run_their_program(given.release, [w for w in words if w != "--trust-code" and w != str(given.release)])
+    found = rebuild(given.release, given.level, given.segments, given.builder, say)
+    _write_json(given.json, vars(found))
+    print(found.render())
+    return 0 if found.identical else 1
 
 
 def _compare(words: list[str]) -> int:

@@ -14,13 +14,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
+from yaml import AliasEvent, YAMLError
 
 from train.batches import ObjectiveConfig, check_needs
 from train.documents import DataConfig
@@ -101,6 +102,14 @@ def config_folder() -> Path:
     return beside if beside.is_dir() else package / "configs"
 
 
+def _sequences(tokens: int, *, _root_: Any) -> int:
+    """${sequences:TOKENS} in a YAML file: as many sequences of the model's length as hold so many tokens."""
+    return max(1, tokens // int(_root_.model.seq_len))
+
+
+OmegaConf.register_new_resolver("sequences", _sequences)
+
+
 def compose(overrides: Sequence[str]) -> Config:
     """The config that these command-line words ask for. Raises BadInput with the key and the nearest valid names."""
     _check(overrides)
@@ -123,6 +132,8 @@ def compose(overrides: Sequence[str]) -> Config:
 def read_config(path: Path) -> Config:
     """The config that a release was made with, from its recipe/config.yaml. Raises BadInput if it is not one."""
     try:
+        if any(isinstance(event, AliasEvent) for event in yaml.parse(path.read_text("utf-8"))):
+            raise BadInput(f"{path}: names a part of itself, which could blow up to any size")
         values = OmegaConf.load(path)
         family = values.model.name
         if family not in CONFIGS:

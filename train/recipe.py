@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from train.batches import Objective, Sequences, build_objective
+from train.batches import Objective, Sequences, build_objective, order_digest
 from train.config import Config, compose, config_digest, public, resolved, to_yaml
 from train.documents import SPLITS, Kind, build_corpus, fetch, read_documents
 from train.evaluate import FiveGram, Text, evaluate_texts, read_texts, yardstick_bits_per_byte
 from train.model import LanguageModel, build_model
 from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine
+from train.plan import cost_of, price_here
 from train.records import BadInput, Json, digest_file, digest_json, printable, read_json, write_atomically, write_json
 from train.release import Ingredients, publish
 from train.run import (
@@ -26,6 +27,7 @@ from train.run import (
     Metrics,
     RunFolder,
     Stopped,
+    forecast_seconds,
     load_weights,
     lock_folder,
     plot_run,
@@ -131,11 +133,11 @@ class Run:
         result: dict[str, Any] = {
             "tokenizer": save_tokenizer(tokenizer, self.config.tokenizer, folder, self.config.model.seq_len)
         }
-        end = self.config.tokenizer.end_of_text
+        opens = self.config.tokenizer.opens
         for split in SPLITS:
             with progress("tokens", summary["by"]["split"][split]["bytes"], "B") as bar:
                 result[split] = write_shards(
-                    read_documents(documents, split), tokenizer, end, folder, split, bar.update
+                    read_documents(documents, split), tokenizer, opens, folder, split, bar.update
                 )
         say(f"tokens     {result['train']['tokens']:,} to train on, {result['validation']['tokens']:,} held out")
         return result
@@ -169,7 +171,21 @@ class Run:
             open_metrics=lambda step: Metrics(self.folder, step, config.logger, config.run.name, plain),
             watch=watch,
         )
-        return {**train(job), "choices": self.machine.record(), "environment": describe_machine()}
+        self._forecast(job)
+        return {
+            **train(job),
+            "choices": self.machine.record(),
+            "environment": describe_machine(),
+            "sequences": len(job.sequences),
+        }
+
+    def _forecast(self, job: Job) -> None:
+        """forecast.json: what the training will take on this machine, said before it begins and never afterwards."""
+        record = self.folder / "forecast.json"
+        if not record.is_file():
+            seconds = forecast_seconds(job)
+            say(f"forecast   {seconds / 60:.1f} minutes of training")
+            write_json(record, {"training_seconds": round(seconds, 1), **price_here(seconds).record()})
 
     def _speak(self, model: LanguageModel, prompt: str, length: int) -> str:
         speaker = Speaker(model, load_tokenizer(self.folder / "tokens"), self.vocabulary())
@@ -254,6 +270,7 @@ class Run:
             tokens=tokens,
             results=results,
             cost=self._cost(trained, tokens),
+            order=self._order(trained["sequences"]),
             choices=_choices(values),
             machine_choices=trained["choices"],
             environment=trained["environment"],
@@ -265,6 +282,12 @@ class Run:
             record = publish(parts, self.folder / "release", lambda _: bar.update(1))
         return record | {"sample": sample}
 
+    def _order(self, sequences: int) -> Json:
+        """The order of the data in one word."""
+        seed, optim = self.config.run.seed, self.config.optim
+        made = order_digest(seed, optim.steps, sequences=sequences, sequences_per_step=optim.sequences_per_step)
+        return {"digest": made, "sequences": sequences}
+
     def _write_samples(self) -> None:
         rows = [row for row in read_metrics(self.folder / "metrics.jsonl") if "samples" in row]
         with write_atomically(self.folder / "samples.md") as file:
@@ -275,19 +298,8 @@ class Run:
                     file.write("\n" + "\n".join(f"    {line}" for line in sample.splitlines()) + "\n")
 
     def _cost(self, trained: Json, tokens: Json) -> Json:
-        attempts = self.record.attempts()
-        seen = trained["tokens"]
-        outcome = {
-            "seconds": round(sum(attempts["seconds"].values()), 1),
-            "seconds_by_stage": attempts["seconds"],
-            "training_seconds": trained["seconds"],
-            "tokens": seen,
-            "epochs": round(seen / tokens["train"]["tokens"], 2),
-            "flops": trained["flops"],
-            "peak_memory_gb": attempts["peak_memory_gb"],
-            "energy": "not measured",
-        }
-        return {"forecast": "none was made", "outcome": outcome, "attempts": attempts["starts"]}
+        forecast, epochs = read_json(self.folder / "forecast.json"), trained["tokens"] / tokens["train"]["tokens"]
+        return cost_of(trained, self.record.attempts(), forecast, epochs, self.config.release.bearable_eur)
 
 
 def _few(texts: list[Text], tokens: int) -> list[Text]:

@@ -48,6 +48,11 @@ class Document:
     retrieved: str = ""
     split: str = "train"
 
+    def is_whole(self) -> bool:
+        """Whether the text is the one that `sha256` and `n_bytes` speak of."""
+        data = self.text.encode()
+        return len(data) == self.n_bytes and hashlib.sha256(data).hexdigest() == self.sha256
+
     def metadata(self) -> dict[str, Any]:
         """Everything but the text, in an order that never changes."""
         names = sorted(set(self.__dataclass_fields__) - {"text"})

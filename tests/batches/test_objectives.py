@@ -141,7 +141,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     tokenizer = train_tokenizer(config, [d.text for d in documents])
     save_tokenizer(tokenizer, config, folder, 32)
-    write_shards(documents, tokenizer, config.end_of_text, folder, "train", lambda _: None)
+    write_shards(documents, tokenizer, config.opens, folder, "train", lambda _: None)
     return folder
 
 

@@ -46,7 +46,7 @@ def test_every_epoch_sees_every_sequence_once(sequences: int, per_step: int) -> 
 @pytest.fixture
 def sequences(tmp_path: Path) -> Sequences:
     tokenizer = train_tokenizer(CONFIG, [d.text for d in DOCUMENTS])
-    write_shards(DOCUMENTS, tokenizer, CONFIG.end_of_text, tmp_path, "train", lambda _: None)
+    write_shards(DOCUMENTS, tokenizer, CONFIG.opens, tmp_path, "train", lambda _: None)
     return Sequences(TokenStore(tmp_path, "train"), 32, Causal(), with_documents=True)
 
 

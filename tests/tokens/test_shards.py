@@ -20,7 +20,7 @@ def tokenizer():
 
 
 def write(folder: Path, tokenizer, **more) -> dict:
-    return write_shards(DOCUMENTS, tokenizer, CONFIG.end_of_text, folder, "train", lambda _: None, **more)
+    return write_shards(DOCUMENTS, tokenizer, CONFIG.opens, folder, "train", lambda _: None, **more)
 
 
 def expected(tokenizer) -> np.ndarray:

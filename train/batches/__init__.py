@@ -2,7 +2,7 @@
 
 from train.batches.loader import Sequences, load_batches
 from train.batches.objectives import Objective, ObjectiveConfig, ObjectiveName, build_objective, check_needs
-from train.batches.order import order
+from train.batches.order import order, order_digest
 
 __all__ = [
     "Objective",
@@ -13,4 +13,5 @@ __all__ = [
     "check_needs",
     "load_batches",
     "order",
+    "order_digest",
 ]

@@ -1,5 +1,7 @@
 """Which sequences make which step: a pure function, so a loader has no state to lose and any number of ranks agrees."""
 
+import hashlib
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,3 +21,11 @@ def order(seed: int, step: int, *, sequences: int, sequences_per_step: int) -> n
         here = position // sequences == epoch
         chosen[here] = permute(position[here] % sequences, sequences, seed, _SITE, int(epoch))
     return chosen
+
+
+def order_digest(seed: int, steps: int, *, sequences: int, sequences_per_step: int) -> str:
+    """Sha256 over the numbers of the sequences of all steps, little-endian int64: the order of the data in one word."""
+    total = hashlib.sha256()
+    for step in range(steps):
+        total.update(order(seed, step, sequences=sequences, sequences_per_step=sequences_per_step).astype("<i8").data)
+    return total.hexdigest()

@@ -1,9 +1,10 @@
 """Documents: sources in, a corpus out, with everything that was left out beside it."""
 
-from train.documents.corpus import SPLITS, DataConfig, build_corpus, fetch
+from train.documents.corpus import SPLITS, DataConfig, Summary, build_corpus, fetch
+from train.documents.licences import refusal
 from train.documents.rules import ExcludeConfig, RulesConfig
 from train.documents.sources import Kind, SourceConfig
-from train.documents.store import documents_file, read_documents
+from train.documents.store import documents_file, largest_group, read_documents
 
 __all__ = [
     "SPLITS",
@@ -12,8 +13,11 @@ __all__ = [
     "Kind",
     "RulesConfig",
     "SourceConfig",
+    "Summary",
     "build_corpus",
     "documents_file",
     "fetch",
+    "largest_group",
     "read_documents",
+    "refusal",
 ]

@@ -19,7 +19,7 @@ from typing import Any
 
 from train.documents.archives import Archive
 from train.documents.registries import fetch_package
-from train.records import BadInput, Document, Excluded, digest_file, printable
+from train.records import MACHINE, BadInput, Document, Excluded, digest_file, printable
 
 Found = Document | Excluded
 Record = Mapping[str, Any]
@@ -42,6 +42,8 @@ class Kind(Enum):
 class SourceConfig:
     """One source. What a document's own metadata does not say, `licence`, `authors` and `language` say for all.
 
+    `rights_reserved`: whether authors or sites reserved their rights against such use, and the day on which that was looked
+    up; `generator`: what wrote the texts, where nobody did. Both are for the data card and the audit.
     `fields` says which column, or which text with {columns} in it, becomes which field of a `Document`.
     """
 
@@ -64,6 +66,8 @@ class SourceConfig:
     licence: str = ""
     licence_basis: str = ""
     retrieved: str = ""
+    rights_reserved: str = field(default="", metadata=MACHINE)
+    generator: str = field(default="", metadata=MACHINE)
 
     def __post_init__(self) -> None:
         needs = {

@@ -33,6 +33,19 @@ def read_documents(folder: Path, split: str) -> Iterator[Document]:
         raise BadInput(f"{path}: not a table of documents that can be read ({error})") from error
 
 
+def largest_group(folder: Path, split: str) -> int:
+    """The bytes of the largest part of a split's file that is unpacked at once, as the file states them."""
+    from pyarrow import parquet
+
+    path = documents_file(folder, split)
+    try:
+        with parquet.ParquetFile(path) as file:
+            groups = [file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups)]
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path}: not a table of documents that can be read ({error})") from error
+    return max(groups, default=0)
+
+
 class DocumentWriter:
     """Appends documents to an open Parquet file in groups."""
 

@@ -30,7 +30,7 @@ def measure_again(folder: Path) -> dict[str, Any]:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{folder}/evaluation/results.json: lacks what it takes to measure again ({error})") from error
     model, tokenizer, vocabulary = from_hugging_face(folder), load_tokenizer(folder), load_vocabulary(folder)
-    first = vocabulary.need("end")
+    first = vocabulary.opens
     texts = []
     for document in read_documents(folder / "data", "validation"):
         parts = [[first], *encode_document(tokenizer, document.text)]

@@ -1,8 +1,13 @@
-"""The freedoms as commands: so far, to know which texts hold some words, and to lay two releases side by side."""
+"""The freedoms as commands: to know which texts hold some words, to ask whether a release is free, to lay
+two of them side by side."""
 
+from train.libre.audit import Audit, audit
+from train.libre.audit import render as render_audit
 from train.libre.compare import compare, render_comparison
+from train.libre.rebuild import LEVELS, rebuild, run_their_program
 from train.libre.trace import Answer, Trace, open_trace, render, render_author, text_of
 
 __all__ = [
-    "Answer", "Trace", "compare", "open_trace", "render", "render_author", "render_comparison", "text_of",
+    "LEVELS", "Answer", "Audit", "Trace", "audit", "compare", "open_trace", "rebuild", "render", "render_audit",
+    "render_author", "render_comparison", "run_their_program", "text_of",
 ]  # fmt: skip

@@ -161,8 +161,8 @@ def open_trace(release: Path, cache: Path) -> Trace:
     if not (folder / "index.json").is_file():
         vocabulary = load_vocabulary(release)
         tokenizer = load_tokenizer(release)
-        end = str(tokenizer.id_to_token(vocabulary.need("end")))
-        made = write_shards(_train(release), tokenizer, end, folder, "train", lambda _: None)
+        opens = str(tokenizer.id_to_token(vocabulary.opens))
+        made = write_shards(_train(release), tokenizer, opens, folder, "train", lambda _: None)
         if made["digest"] != stated:
             raise BadInput(
                 f"{release}: its documents and tokenizer do not give the tokens that its release.json states: "

@@ -1,5 +1,6 @@
 """BERT: post-norm blocks in which all tokens see all others, learned positions and segments (Devlin et al., 2019)."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +58,24 @@ class Bert(LanguageModel):
         self.transform, self.transform_norm = nn.Linear(width, width), nn.LayerNorm(width, eps=eps)
         self.head = nn.Linear(width, config.vocab_size)
         self.head.weight = self.embedding.weight
+
+    def initialise(self, seed: int) -> None:
+        """Positions begin as sines, five times as large as the tokens, and keys as their queries, so that every head
+        begins by looking at a token's neighbours. From random values a masked model of a few million tokens stays at its
+        unigram: which of 128 tokens is next to the hidden one must first be learned (LOG.md). Sines: Vaswani et al.,
+        2017, section 3.5, with shorter waves; keys like queries: Trockman and Kolter, "Mimetic Initialization", 2023.
+        """
+        super().initialise(seed)
+        places, width = self.position_embedding.weight.shape
+        rates = 100.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
+        angles = torch.arange(places, dtype=torch.float64)[:, None] * rates
+        waves = torch.stack([angles.sin(), angles.cos()], 2).flatten(1)[:, :width]
+        with torch.no_grad():
+            self.position_embedding.weight.copy_(waves * 5 * math.sqrt(2) * self.config.init_embedding)
+            for block in self.blocks:
+                assert isinstance(block, PostNormBlock)
+                block.attention.q.weight.mul_(2)
+                block.attention.k.weight.copy_(block.attention.q.weight)
 
     def hidden(
         self,

@@ -17,9 +17,11 @@ from train.numerics import digest_tensors
 from train.records import Json, write_atomically, write_json
 from train.release.cards import attribution, data_card, model_card
 from train.release.configs import ReleaseConfig
+from train.release.dependencies import dependencies
 from train.release.manifest import seal
 from train.release.source import shipped, write_source
 from train.run import CHECKPOINT_FILES, list_checkpoints
+from train.standards import build_record, eu_summary
 
 SCHEMA = Path(__file__).with_name("schema.json")
 
@@ -39,6 +41,7 @@ class Ingredients:
     tokens: Json
     results: Json
     cost: Json
+    order: Json
     choices: list[dict[str, Any]]
     machine_choices: Json
     environment: Json
@@ -64,12 +67,14 @@ def publish(parts: Ingredients, folder: Path, note: Callable[[str], object] = la
         _copy_training(parts, draft / "training")
         note("recipe")
         code = _write_recipe(parts, draft / "recipe")
+        used = dependencies(parts.environment["accelerator"])
+        write_json(draft / "recipe" / "dependencies.json", used)
         write_json(draft / "evaluation" / "results.json", parts.results)
         record = _record(parts, code)
         note("cards")
         _write_cards(parts, record, draft)
         jsonschema.validate(record | {"digest": "0" * 64}, json.loads(SCHEMA.read_text("utf-8")))
-        sealed = seal(draft, record)
+        sealed = seal(draft, record, lambda whole: build_record(whole, used["packages"]))
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
         return sealed
@@ -150,6 +155,7 @@ def _record(parts: Ingredients, code: dict[str, Any]) -> dict[str, Any]:
             },
             "tokens": {split: {key: parts.tokens[split][key] for key in ("digest", "tokens")} for split in SPLITS},
             "config": {"digest": parts.config_digest},
+            "order": dict(parts.order),
             "code": code,
         },
         "weights": {
@@ -174,6 +180,7 @@ def _write_cards(parts: Ingredients, record: dict[str, Any], draft: Path) -> Non
         "README.md": model_card(record, parts.recipe, parts.summary, parts.sample, parts.config),
         "ATTRIBUTION.md": attribution(parts.run_folder / "documents" / "manifest.jsonl"),
         "data/README.md": data_card(record, parts.recipe, parts.summary, parts.config),
+        "standards/eu-summary.md": eu_summary(record, parts.recipe, parts.summary),
     }
     for name, text in cards.items():
         assert "[More Information Needed]" not in text

@@ -84,6 +84,13 @@ def model_card(record: Json, recipe: Json, summary: Json, sample: str, config: R
     choices = table(
         ("choice", "value", "reason"), [(text(c["key"]), text(c["value"]), text(c["why"])) for c in record["choices"]]
     )
+    again = table(
+        ("machine", "hours", "kWh", "euros"),
+        [
+            (text(m["machine"]), f"{m['hours']:.4f}", f"{m['kwh']:.4f}", f"{m['eur']:.4f}")
+            for m in record["cost"]["again"]["machines"]
+        ],
+    )
     return f"""{front}
 # {text(record["name"])}, version {text(record["version"])}
 
@@ -136,7 +143,12 @@ Measured in float32 with windows of {bits["measure"]["seq_len"]} tokens, {bits["
 {cost["tokens"]:,} tokens ({cost["epochs"]} epochs) in {cost["training_seconds"]} s of training, {cost["flops"]:.3g}
 floating-point operations, peak memory {cost["peak_memory_gb"]} GB, on: {text(record["environment"]["processor"])},
 {record["environment"]["cores"]} cores. From documents to release: {cost["seconds"]} s, {record["cost"]["attempts"]}
-start(s). Energy: {cost["energy"]}. Forecast before the run: {record["cost"]["forecast"]}.
+start(s). Forecast before the run: {record["cost"]["forecast"]["training_seconds"]} s of training.
+Electricity {cost["kwh"]:.4f} kWh, {cost["kg_co2e"]:.4f} kg CO2e, {cost["eur"]:.4f} euros; {cost["energy"]}.
+
+To do the training again:
+
+{again}
 
 Arithmetic: {text(record["numerics"]["name"])} ({text(record["numerics"]["precision"])}; {text(record["numerics"]["why"])}).
 

@@ -7,13 +7,17 @@ from train.records import MACHINE, BadInput
 
 @dataclass(kw_only=True)
 class ReleaseConfig:
-    """Who publishes, under which licence, and what the model is for; `gguf` adds a file for llama.cpp."""
+    """Who publishes, under which licence, and what the model is for; `gguf` adds a file for llama.cpp.
+
+    `bearable_eur`: what the publisher holds that somebody else could spend to do it again.
+    """
 
     version: str = field(default="1.0.0", metadata=MACHINE)
     weights_licence: str = field(default="Apache-2.0", metadata=MACHINE)
     publisher: str = field(default="whoever ran this recipe (release.publisher names them)", metadata=MACHINE)
     contact: str = field(default="whoever gave you this folder (release.contact names them)", metadata=MACHINE)
     gguf: bool = field(default=False, metadata=MACHINE)
+    bearable_eur: float = field(default=100.0, metadata=MACHINE)
     purpose: str = field(
         default=(
             "Teaching and research: to see, remake and change every step between documents and a language model, on an "

@@ -1,13 +1,15 @@
 """What is in a release, file by file, and the one digest that stands for all of it."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from train.records import BadInput, digest_file, digest_json, read_json, write_atomically, write_json
+from train.records import BadInput, Json, digest_file, digest_json, read_json, write_atomically, write_json
 
 SUMS = "attest/SHA256SUMS"
 RECORD = "release.json"
+BUILD = "attest/traininfo.json"
 
 
 def list_files(folder: Path) -> list[str]:
@@ -30,10 +32,11 @@ def root_digest(folder: Path, record: dict[str, Any]) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def seal(folder: Path, record: dict[str, Any]) -> dict[str, Any]:
-    """Write release.json with its digest, and SHA256SUMS over everything."""
+def seal(folder: Path, record: dict[str, Any], tell: Callable[[dict[str, Any]], Json]) -> dict[str, Any]:
+    """Write release.json with its digest, the build record that `tell` makes of it, and SHA256SUMS over everything."""
     sealed = record | {"digest": root_digest(folder, record)}
     write_json(folder / RECORD, sealed)
+    write_json(folder / BUILD, tell(sealed))
     names = [name for name in list_files(folder) if name != SUMS]
     with write_atomically(folder / SUMS) as file:
         file.writelines(f"{digest_file(folder / name)}  {name}\n" for name in names)

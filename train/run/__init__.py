@@ -1,7 +1,9 @@
 """The run: the loop, checkpoints, signals, metrics and plots."""
 
 from train.run.checkpoint import CHECKPOINT_FILES, list_checkpoints, load_weights, read_tensors
+from train.run.flops import count_flops
 from train.run.folder import RunFolder
+from train.run.forecast import forecast_seconds
 from train.run.lock import lock_folder
 from train.run.loop import Job, Precision, RunConfig, train
 from train.run.metrics import LoggerConfig, LoggerName, Metrics, progress, read_metrics, say
@@ -18,6 +20,8 @@ __all__ = [
     "RunConfig",
     "RunFolder",
     "Stopped",
+    "count_flops",
+    "forecast_seconds",
     "list_checkpoints",
     "load_weights",
     "lock_folder",

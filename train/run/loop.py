@@ -77,7 +77,10 @@ class RunConfig:
 
 @dataclass(kw_only=True, frozen=True)
 class Job:
-    """All that one training needs. `watch` is called every so many steps and returns metrics (it may print)."""
+    """All that one training needs. `watch` is called every so many steps and returns metrics (it may print).
+
+    `until`: the last step to take, for a replay of a part; 0 is the run's last.
+    """
 
     folder: Path
     model: LanguageModel
@@ -89,6 +92,12 @@ class Job:
     config_digest: str
     open_metrics: Callable[[int], Metrics]
     watch: Callable[[LanguageModel, int], Mapping[str, Any]]
+    until: int = 0
+
+    @property
+    def last_step(self) -> int:
+        """The step after which the training ends."""
+        return self.until or self.optim.steps
 
     @property
     def tokens_per_step(self) -> int:
@@ -112,19 +121,19 @@ def train(job: Job) -> Json:
         seed=run.seed,
         sequences_per_step=optim.sequences_per_step,
         first_step=done,
-        steps=optim.steps,
+        steps=job.last_step,
     )
     tokens, clock = job.tokens_per_step, keeper.clock
-    bar = progress("training", optim.steps * tokens, "tok", initial=done * tokens)
+    bar = progress("training", job.last_step * tokens, "tok", initial=done * tokens)
     with job.open_metrics(done) as metrics, StopFlag() as stop, bar:
         for step, batch in enumerate(batches, start=done + 1):
             loss, norm, rate = take_step(step, batch)
             bar.update(tokens)
-            if step % run.log_every == 0 or step in (1, optim.steps):
+            if step % run.log_every == 0 or step in (1, job.last_step):
                 bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
                 speed = clock.speed(step * tokens)
                 metrics.log(step, loss=loss, gradient_norm=norm, learning_rate_factor=rate, tokens_per_second=speed)
-            if step % run.evaluate_every == 0 or step == optim.steps:
+            if step % run.evaluate_every == 0 or step == job.last_step:
                 with clock.paused(), eagerly():
                     metrics.log(step, **job.watch(model, step))
             stopping = stop.received

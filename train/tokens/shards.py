@@ -41,7 +41,7 @@ def encode_document(tokenizer: Tokenizer, text: str) -> Iterator[list[int]]:
 def write_shards(
     documents: Iterable[Document],
     tokenizer: Tokenizer,
-    end_of_text: str,
+    opens: str,
     folder: Path,
     split: str,
     advance: Callable[[int], object],
@@ -49,7 +49,7 @@ def write_shards(
 ) -> dict[str, Any]:
     """Encode `documents` into `folder`; returns the index, with tokens and bytes by language and source."""
     dtype = token_dtype(tokenizer.get_vocab_size())
-    first = [token_id(tokenizer, end_of_text)]
+    first = [token_id(tokenizer, opens)]
     offsets, counts = [0], Counts()
     shards: list[dict[str, Any]] = []
     source = iter(documents)

@@ -33,7 +33,7 @@ class TokenizerKind(Enum):
 
 @dataclass(kw_only=True)
 class TokenizerConfig:
-    """`end_of_text` opens every document; the other tokens are reserved beside it, those that a family needs.
+    """`end_of_text` and the other special tokens, those that a family needs; `opens` is one of them.
 
     A text is framed by `cls_token` and `sep_token` if there are both. `sentinels` stand for spans that were taken out.
     """
@@ -49,7 +49,14 @@ class TokenizerConfig:
     special_tokens: list[str] = field(default_factory=list)
     lowercase: bool = False
 
+    @property
+    def opens(self) -> str:
+        """The token that opens every document: where `end_of_text` closes an answer, the one that opens an answer."""
+        return self.pad_token if self.sentinels else self.end_of_text
+
     def __post_init__(self) -> None:
+        if self.sentinels and not self.pad_token:
+            raise BadInput("tokenizer.sentinels need a tokenizer.pad_token, with which an answer begins")
         if not 0 <= self.sentinels <= 1000 or bool(self.cls_token) != bool(self.sep_token):
             raise BadInput("tokenizer.sentinels: from 0 to 1000; tokenizer.cls_token and sep_token: both or neither")
         least = 256 + len(specials(self))

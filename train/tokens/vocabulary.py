@@ -35,6 +35,11 @@ class Vocabulary:
             raise BadInput(f"the tokenizer has no {role} token, which this objective needs: choose another tokenizer")
         return self.roles[role]
 
+    @property
+    def opens(self) -> int:
+        """The token that opens every document (`TokenizerConfig.opens`)."""
+        return self.need("pad" if self.sentinels else "end")
+
     def hugging_face(self) -> dict[str, int]:
         """The same numbers under the names that config.json has for them."""
         numbers = {f"{_NAMES[role]}_token_id": number for role, number in self.roles.items()}

@@ -1,0 +1,187 @@
+"""The answer to an audit: every finding, the level of rebuild, what four definitions of freedom say, what to do."""
+
+import shutil
+import tempfile
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from train.libre.audit import cards, data, recipe, seal, weights
+from train.libre.audit.finding import Answer, Check, Finding, Status, failed, verified
+from train.libre.audit.subject import Subject
+from train.records import BadInput, printable
+
+CHECKS = (*seal.CHECKS, *data.CHECKS, *recipe.CHECKS, *weights.CHECKS, *cards.CHECKS)
+
+# What each definition asks for, by check. MOF: the classes of the Linux Foundation's Model Openness Framework.
+_OSAID = ("DATA-01", "DATA-04", "CODE-01", "CODE-02", "CONF-01", "WGT-01", "WGT-03")
+_MOF = {
+    "class III, open model": ("WGT-01", "WGT-03", "CARD-01"),
+    "class II, open tooling": ("CODE-01", "CODE-02", "EVAL-01"),
+    "class I, open science": ("DATA-01", "DATA-02", "DATA-05", "WGT-02"),
+}
+_STRICT = ("DATA-02", "DATA-05", "TOK-01", "CODE-01", "CODE-02", "CODE-03", "WGT-01", "WGT-03", "DEP-01")
+_BY_WORD = {"DATA-07", "CONF-02", "WGT-03"}  # may end as declared or with a person
+_R1 = ("DATA-02", "DATA-03", "TOK-01", "WGT-02")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found of one release. `anchor`: what holds the digest itself, or that nothing does."""
+
+    name: str
+    digest: str
+    anchor: Finding
+    findings: tuple[Finding, ...]
+
+    @property
+    def failed(self) -> list[Finding]:
+        """The checks that failed."""
+        return [finding for finding in (self.anchor, *self.findings) if finding.status is Status.failed]
+
+    @property
+    def level(self) -> str:
+        """How far the release was shown to be what its ingredients give: R0 to R3."""
+        if not self._hold(_R1):
+            return "R0"
+        return "R3" if self._hold(("RUN-03",)) else "R2" if self._hold(("RUN-02",)) else "R1"
+
+    def verdicts(self) -> dict[str, str]:
+        """What each definition says: yes, or the checks that stand against it."""
+        classes = [name for name, needs in _MOF.items() if self._hold(_needs_up_to(name))]
+        everything = tuple(finding.id for finding in self.findings)
+        libre = self._lacking(everything)
+        return {
+            "OSAID 1.0 (Open Source AI Definition)": self._says(_OSAID),
+            "MOF (Model Openness Framework)": classes[-1]
+            if classes
+            else f"none: {', '.join(self._lacking(_MOF['class III, open model']))}",
+            "FSF and Debian (the data must be free too)": self._says(_STRICT),
+            "libre in practice": "yes" if not libre and self.level == "R3" else f"not yet: {', '.join(libre) or 'R3'}",
+        }
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        rows = [asdict(f) | {"status": f.status.value} for f in (self.anchor, *self.findings)]
+        return {
+            "release": self.name,
+            "digest": self.digest,
+            "failed": [finding.id for finding in self.failed],
+            "level": self.level,
+            "verdicts": self.verdicts(),
+            "findings": rows,
+        }
+
+    def _says(self, needs: tuple[str, ...]) -> str:
+        lacking = self._lacking(needs)
+        return "yes" if not lacking else f"no: {', '.join(lacking)}"
+
+    def _hold(self, needs: tuple[str, ...]) -> bool:
+        return not self._lacking(needs)
+
+    def _lacking(self, needs: tuple[str, ...]) -> list[str]:
+        """Of these checks, those that do not hold."""
+        good = {Status.verified, Status.not_applicable}
+        by_word = {Status.declared, Status.person}
+        status = {finding.id: finding.status for finding in self.findings}
+        return [id for id in needs if not (status[id] in good or (id in _BY_WORD and status[id] in by_word))]
+
+
+def _needs_up_to(name: str) -> tuple[str, ...]:
+    names = list(_MOF)
+    return tuple(need for one in names[: names.index(name) + 1] for need in _MOF[one])
+
+
+def audit(folder: Path, expect: str = "", note: Callable[[str], object] = lambda _: None) -> Audit:
+    """Ask a release everything. `expect`: the digest that its publisher told elsewhere; `note` is told each check.
+
+    Raises BadInput if there is no such folder.
+    """
+    with tempfile.TemporaryDirectory() as work:
+        subject = Subject(folder, Path(work))
+        findings = []
+        for check in CHECKS:
+            note(check.id)
+            findings.append(_ask(check, subject))
+        try:
+            name, digest = str(subject.record["name"]), str(subject.record["digest"])
+        except (BadInput, KeyError):
+            name, digest = folder.name, ""
+        return Audit(printable(name)[:80], printable(digest)[:64], _anchor(digest, expect), tuple(findings))
+
+
+def look_at_inputs(subject: Subject) -> dict[str, Answer]:
+    """The checks that rebuild level R1 stands on."""
+    found = {check.id: _ask(check, subject) for check in CHECKS if check.id in _R1}
+    return {id: (finding.status, finding.found) for id, finding in found.items()}
+
+
+def _ask(check: Check, subject: Subject) -> Finding:
+    """One check. What cannot be seen has failed: a release is somebody else's, and anything may be wrong in it."""
+    try:
+        status, found = (
+            failed(f"not looked at, as the folder holds links or devices: {', '.join(subject.irregular[:3])}")
+            if subject.irregular
+            else check.look(subject)
+        )
+    except BadInput as error:
+        status, found = failed(str(error).replace(f"{subject.folder}/", ""))
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        IndexError,
+        ArithmeticError,
+        OSError,
+        RuntimeError,
+    ) as error:
+        status, found = failed(f"what is stated cannot be read: {type(error).__name__} {error}")
+    return Finding(check.id, check.question, status, printable(found)[:400], check.mend)
+
+
+def _anchor(digest: str, expect: str) -> Finding:
+    def answer() -> Answer:
+        if not expect:
+            return (
+                Status.not_yet,
+                "nothing: somebody who changes a file and rewrites every sum is found by a digest from elsewhere alone (--expect)",
+            )
+        if expect == digest:
+            return verified("the digest is the one that you were told")
+        return failed(f"the digest is {digest[:12] or 'none'}, you were told {printable(expect)[:12]}")
+
+    status, found = answer()
+    return Finding(
+        "ANCHOR", "what holds the digest itself?", status, found, "ask the publisher for the digest, by another way"
+    )
+
+
+def render(found: Audit) -> str:
+    """The answer as a person reads it."""
+    width = max(60, min(120, shutil.get_terminal_size().columns))
+    lines = [f"{found.name}", f"digest {found.digest or '-'}", ""]
+    for finding in (*found.findings, found.anchor):
+        head = f"  {finding.id:9} {finding.status.value:15} "
+        lines += textwrap.wrap(
+            finding.question + " " + finding.found, width, initial_indent=head, subsequent_indent=" " * 28
+        )
+    lines += ["", f"Rebuild level: {found.level}  ({_LEVELS[found.level]})", ""]
+    lines += [f"{name}: {verdict}" for name, verdict in found.verdicts().items()]
+    todo = [f for f in (*found.findings, found.anchor) if f.status in {Status.failed, Status.not_yet}]
+    if todo:
+        lines += ["", "To do:"]
+        lines += [f"  {finding.id:9} {finding.mend}" for finding in todo]
+    counts: Mapping[str, int] = {s.value: sum(f.status is s for f in found.findings) for s in Status}
+    said = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    return "\n".join([*lines, "", f"{len(found.findings)} checks: {said}."])
+
+
+_LEVELS = {
+    "R0": "what it is made of is declared, and was not shown",
+    "R1": "documents, tokenizer, tokens and initial weights were made again and are the ones",
+    "R2": "parts of the training were replayed and are identical",
+    "R3": "the whole was remade and is identical",
+}

@@ -1,0 +1,200 @@
+"""DATA, TOK and TRACE: which texts went in, whose they are, what was left out, and that they are the ones."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train.documents import refusal
+from train.libre.audit import free
+from train.libre.audit.finding import Answer, Check, Status, failed, verified
+from train.libre.audit.subject import Subject
+from train.records import BadInput
+from train.release import attribution
+from train.tokens import save_tokenizer, train_tokenizer
+
+_BEFORE_GENERATORS = 2018  # a text of an earlier date was not made by a language model
+OVERLAP = 13  # tokens: Brown et al., "Language Models are Few-Shot Learners", 2020, appendix C
+_ASKED = ("id", "sha256", "source", "licence", "language")
+
+
+def listed(subject: Subject) -> Answer:
+    """DATA-01."""
+    stated = subject.record["ingredients"]["documents"]
+    count = 0
+    for row in subject.rows("data/manifest.jsonl"):
+        empty = [name for name in _ASKED if not row.get(name)]
+        if empty or "authors" not in row or "date" not in row or not isinstance(row.get("n_bytes"), int):
+            return failed(f"{str(row.get('id'))[:80]}: without {', '.join(empty) or 'authors, date or size'}")
+        count += 1
+    found = subject.survey
+    if (count, found["documents_digest"]) != (stated["count"], stated["digest"]):
+        return failed(f"{count} documents are listed, {stated['count']} are stated, or others than those")
+    authors = found["by"]["author"]
+    unknown = authors.get("unknown", {"documents": 0})["documents"]
+    return verified(f"{count} documents by {len(authors) - bool(unknown)} authors, {unknown} by unknown ones")
+
+
+def present(subject: Subject) -> Answer:
+    """DATA-02."""
+    found = subject.survey
+    return verified(f"all {found['kept']} texts, {found['kept_bytes']:,} bytes, are here and have their digests")
+
+
+def tokens(subject: Subject) -> Answer:
+    """DATA-03."""
+    stated = {split: part["digest"] for split, part in subject.record["ingredients"]["tokens"].items()}
+    parted = [split for split, digest in subject.tokens.items() if stated.get(split) != digest]
+    if parted:
+        return failed(f"the documents give other tokens for {', '.join(parted)}")
+    return verified(f"the documents give the same {len(subject.store('train')):,} training tokens again")
+
+
+def excluded(subject: Subject) -> Answer:
+    """DATA-04."""
+    stated, found = subject.record["ingredients"]["excluded"], subject.survey
+    rows = list(subject.rows("data/excluded.jsonl"))
+    mute = [row["id"] for row in rows if not (row.get("rule") and row.get("reason") and row.get("stage"))]
+    if mute:
+        return failed(f"left out without rule or reason: {str(mute[0])[:80]}")
+    total = subject.json("data/summary.json")["seen"]
+    if (len(rows), found["excluded_digest"]) != (stated["count"], stated["digest"]):
+        return failed(f"{len(rows)} are listed as left out, {stated['count']} are stated, or others than those")
+    if total != found["kept"] + len(rows):
+        return failed(f"{total} were read, {found['kept']} kept and {len(rows)} left out: some are missing")
+    return verified(f"{total} read = {found['kept']} kept + {len(rows)} left out, each with its rule and reason")
+
+
+def licences(subject: Subject) -> Answer:
+    """DATA-05."""
+    for row in subject.rows("data/manifest.jsonl"):
+        why = refusal(str(row.get("licence", "")), free.TEXTS)
+        if why:
+            return failed(f"{str(row.get('id'))[:80]}: {str(row.get('licence'))[:60]!r}: {why[:80]}")
+        if "CC-PDDC" in row["licence"] and not row.get("licence_basis"):
+            return failed(f"{str(row.get('id'))[:80]}: said to be in the public domain, without a reason")
+    return verified(f"all free: {', '.join(subject.survey['by']['licence'])}")
+
+
+def attributed(subject: Subject) -> Answer:
+    """DATA-06."""
+    if subject.text("ATTRIBUTION.md") != attribution(subject.path("data/manifest.jsonl")):
+        return failed("ATTRIBUTION.md is not what the manifest gives")
+    return verified("ATTRIBUTION.md names the author, licence and origin of every document")
+
+
+def reserved(subject: Subject) -> Answer:
+    """DATA-07."""
+    sources = subject.recipe.data.sources
+    mute = [name for name, source in sources.items() if not re.search(r"\d{4}-\d{2}-\d{2}", source.rights_reserved)]
+    if mute:
+        return failed(f"of {', '.join(mute)} nobody says whether rights were reserved, and on which day it was asked")
+    said = "; ".join(f"{name}: {source.rights_reserved}" for name, source in sources.items())
+    return Status.declared, said
+
+
+def personal(subject: Subject) -> Answer:
+    """DATA-08."""
+    stated, found = subject.json("data/summary.json")["personal_data"], subject.survey["personal_data"]
+    if stated != found:
+        return failed(f"the texts hold {found}, stated are {str(stated)[:80]}")
+    counts = ", ".join(f"{name} {count}" for name, count in found.items()) or "none"
+    return verified(f"searched again by patterns (not for names of persons): {counts}")
+
+
+def counted(subject: Subject) -> Answer:
+    """DATA-09."""
+    stated, found = subject.json("data/summary.json"), subject.survey
+    parted = [key for key in found if stated.get(key) != found[key]]
+    if parted:
+        return failed(f"data/summary.json and the documents part in {', '.join(parted)}")
+    kinds = ", ".join(found["by"])
+    return verified(f"counted again and the same: {kinds}")
+
+
+def synthetic(subject: Subject) -> Answer:
+    """DATA-10."""
+    young = 0
+    for row in subject.rows("data/manifest.jsonl"):
+        year = str(row.get("date", ""))[:4]
+        young += not (year.isdigit() and int(year) < _BEFORE_GENERATORS)
+    if not young:
+        return (
+            Status.not_applicable,
+            f"every text is dated before {_BEFORE_GENERATORS}: older than what could generate it",
+        )
+    sources = subject.recipe.data.sources
+    mute = [name for name, source in sources.items() if not source.generator]
+    if mute:
+        return failed(f"{young} texts are young or undated, and of {', '.join(mute)} nobody says what wrote them")
+    return Status.declared, "; ".join(f"{name}: {source.generator}" for name, source in sources.items())
+
+
+def overlap(subject: Subject) -> Answer:
+    """DATA-11."""
+    index, held_out = subject.index, subject.store("validation")
+    query = held_out.read(0, len(held_out))
+    covered = np.zeros(len(query) + 1, np.int64)
+    for place, length in enumerate(index.longest(query)):
+        if length >= OVERLAP:
+            covered[place] += 1
+            covered[min(place + int(length), len(query))] -= 1
+    share = float((covered.cumsum()[:-1] > 0).mean())
+    return verified(
+        f"{100 * share:.2f} % of the held-out tokens lie in passages of {OVERLAP} or more that were trained on"
+    )
+
+
+def withdrawals(subject: Subject) -> Answer:
+    """DATA-12."""
+    stated = subject.record["withdrawals"]
+    if stated:
+        return failed(f"{len(stated)} withdrawals are stated, which this program cannot judge")
+    return verified("none is recorded")
+
+
+def tokenizer(subject: Subject) -> Answer:
+    """TOK-01."""
+    stated, config = subject.record["ingredients"]["tokenizer"]["digest"], subject.recipe
+    texts = (document.text for document in subject.documents("train"))
+    again = train_tokenizer(config.tokenizer, texts)
+    made = save_tokenizer(again, config.tokenizer, subject.work / "tokenizer", config.model.seq_len)
+    here = _digest_of(subject, subject.work / "tokenizer")
+    if made != stated or here:
+        return failed(here or "trained again on the same documents, it is another")
+    return verified("trained again on the same documents, it has the same digest")
+
+
+def _digest_of(subject: Subject, made: Path) -> str:
+    """What is wrong with the release's own two files, beside those that were made again."""
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        mine = hashlib.sha256(subject.path(name).read_bytes()).digest()
+        if mine != hashlib.sha256((made / name).read_bytes()).digest():
+            return f"{name} is not the one that training gives"
+    return ""
+
+
+def traceable(subject: Subject) -> Answer:
+    """TRACE-01."""
+    return verified(f"an index over {len(subject.index.tokens):,} tokens was built from the release")
+
+
+CHECKS = (
+    Check("DATA-01", "is every training document listed?", listed, "publish data/manifest.jsonl: who wrote what, when, under which licence"),
+    Check("DATA-02", "is the corpus here?", present, "publish the documents, or give for each a hash and a place that asks for no account"),
+    Check("DATA-03", "do the documents give the training tokens?", tokens, "publish the tokenizer and the documents that were used, unchanged"),
+    Check("DATA-04", "is all that was left out listed?", excluded, "publish data/excluded.jsonl: every text, the rule, its version, the reason"),
+    Check("DATA-05", "is every text free?", licences, "leave out what has no licence or one that is not free, and train again"),
+    Check("DATA-06", "are authors named?", attributed, "write ATTRIBUTION.md from the manifest"),
+    Check("DATA-07", "were reserved rights looked for?", reserved, "say for each source, with a date, whether rights were reserved (data.sources.*.rights_reserved)"),
+    Check("DATA-08", "were personal data looked for?", personal, "search the texts and publish the counts by rule"),
+    Check("DATA-09", "are the figures on the data computed?", counted, "count the documents again and publish what is found"),
+    Check("DATA-10", "is no text a machine's?", synthetic, "name what generated each source, or that nothing did (data.sources.*.generator)"),
+    Check("DATA-11", "how much of the exam was in the lesson?", overlap, "publish the documents, held-out ones too"),
+    Check("DATA-12", "was a text withdrawn?", withdrawals, "remake the model without the withdrawn texts"),
+    Check("TOK-01", "does the tokenizer come from these documents?", tokenizer, "train the tokenizer on the documents that are published"),
+    Check("TRACE-01", "can one look up who wrote a passage?", traceable, "publish the documents"),
+)  # fmt: skip

@@ -1,0 +1,117 @@
+"""CODE, CONF and COST: the program, its choices, and what it took."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from train.batches import order_digest
+from train.libre.audit import free
+from train.libre.audit.finding import Answer, Check, Status, failed, verified
+from train.libre.audit.subject import Subject
+from train.model import build_model
+from train.optim import schedule_factor
+from train.records import digest_file
+from train.run import count_flops
+
+_ROOMS = {"data": "documents", "training": "run", "evaluation": "evaluate", "inference": "sample"}
+
+
+def source(subject: Subject) -> Answer:
+    """CODE-01."""
+    stated = subject.record["ingredients"]["code"]
+    if subject.source_digest() != stated["digest"]:
+        return failed("recipe/source.tar is not the program that release.json names")
+    lacking = [what for what, room in _ROOMS.items() if f"train/{room}/__init__.py" not in subject.source]
+    if lacking:
+        return failed(f"the source lacks its part for {', '.join(lacking)}")
+    tree = {True: "", False: ", with changes that were not committed", None: ""}[stated["clean"]]
+    return verified(f"{len(subject.source)} files, commit {str(stated['commit'])[:12]}{tree}")
+
+
+def source_licence(subject: Subject) -> Answer:
+    """CODE-02."""
+    stated = subject.record["ingredients"]["code"]["licence"]
+    if stated not in free.PROGRAMS:
+        return failed(f"{str(stated)[:60]!r} is not a licence that both the OSI and the FSF call free")
+    if subject.source.get("LICENSE") != digest_file(subject.path("LICENSE")):
+        return failed("the licence in the source is not the one beside it")
+    return verified(f"{stated}, its text in the archive")
+
+
+def dependencies(subject: Subject) -> Answer:
+    """CODE-03."""
+    pins = dict(line.split("==", 1) for line in subject.text("recipe/constraints.txt").splitlines() if "==" in line)
+    used = subject.json("recipe/dependencies.json")
+    mute = [row["name"] for row in used["packages"] if not row.get("version") or not row.get("licence")]
+    if mute:
+        return failed(f"without version or licence: {', '.join(mute[:5])}")
+    loose = [row["name"] for row in used["packages"] if _plain(row["name"]) not in {_plain(name) for name in pins}]
+    if loose:
+        return failed(f"not pinned in recipe/constraints.txt: {', '.join(loose[:5])}")
+    parts = ", ".join(used["non_free_parts"]) or "none"
+    return verified(f"{len(used['packages'])} packages with version and licence; parts that are not free: {parts}")
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def config(subject: Subject) -> Answer:
+    """CONF-01."""
+    stated, recipe = subject.record["ingredients"], subject.recipe
+    if subject.recipe_digest != stated["config"]["digest"]:
+        return failed("recipe/config.yaml is not the config that release.json names")
+    per_step, seed = recipe.optim.sequences_per_step, recipe.run.seed
+    made = order_digest(
+        seed, recipe.optim.steps, sequences=int(stated["order"]["sequences"]), sequences_per_step=per_step
+    )
+    if made != stated["order"]["digest"]:
+        return failed("the order of the data is not the one that the seed gives")
+    for row in subject.rows("training/metrics.jsonl"):
+        if "learning_rate_factor" in row:
+            factor = schedule_factor(recipe.optim, int(row["step"]) - 1)
+            if abs(factor - row["learning_rate_factor"]) > 1e-9:
+                return failed(f"the learning rate of step {row['step']} is not the one that the config gives")
+    return verified(f"whole; seed {seed}, the order of the data and the learning rates follow from it")
+
+
+def reasons(subject: Subject) -> Answer:
+    """CONF-02."""
+    mute = [str(choice.get("key")) for choice in subject.record["choices"] if not choice.get("why")]
+    if mute or not subject.record["choices"]:
+        return failed(f"without a reason: {', '.join(mute) or 'all choices'}")
+    return Status.declared, f"{len(subject.record['choices'])} choices carry their reason"
+
+
+def cost(subject: Subject) -> Answer:
+    """COST-01."""
+    stated: Mapping[str, Any] = subject.record["cost"]
+    outcome, recipe, sequences = stated["outcome"], subject.recipe, subject.sequences()
+    seen = recipe.optim.steps * recipe.optim.sequences_per_step * sequences.text_tokens
+    if outcome["tokens"] != seen:
+        return failed(f"{outcome['tokens']} tokens are stated, the config gives {seen}")
+    one = count_flops(build_model(recipe.model), sequences.batch(np.zeros(1, np.int64), recipe.run.seed, 0))
+    flops = float(recipe.optim.steps * recipe.optim.sequences_per_step * one)
+    if abs(flops / outcome["flops"] - 1) > 1e-6:
+        return failed(f"{outcome['flops']:.3g} operations are stated, the config gives {flops:.3g}")
+    lacking = [key for key in ("kwh", "kg_co2e", "eur") if not isinstance(outcome.get(key), int | float)]
+    if lacking or not isinstance(stated["forecast"], dict):
+        return failed(
+            f"not stated: {', '.join([*lacking, *([] if isinstance(stated['forecast'], dict) else ['forecast'])])}"
+        )
+    return verified(
+        f"{flops:.3g} operations, counted again; declared: {outcome['seconds']:.0f} s in {stated['attempts']} start(s), "
+        f"{outcome['kwh']:.3f} kWh, {outcome['eur']:.2f} euros"
+    )
+
+
+CHECKS = (
+    Check("CODE-01", "is the program here?", source, "publish the source that was run, at a commit"),
+    Check("CODE-02", "is the program free?", source_licence, "choose a licence that both the OSI and the FSF call free"),
+    Check("CODE-03", "are its parts named and pinned?", dependencies, "list every package with version and licence"),
+    Check("CONF-01", "are all settings here?", config, "publish the resolved config of the run, and no other"),
+    Check("CONF-02", "does each choice say why?", reasons, "give every choice its `why`"),
+    Check("COST-01", "is it said what it cost?", cost, "state operations, time, energy, money, and the forecast"),
+)  # fmt: skip

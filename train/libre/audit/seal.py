@@ -1,0 +1,32 @@
+"""SEAL: nothing in the folder was changed, added, taken away or renamed since it was sealed; and what anchors that."""
+
+import re
+
+from train.libre.audit.finding import Answer, Check, failed, verified
+from train.libre.audit.subject import Subject
+from train.records import digest_file, printable
+from train.release import SUMS, root_digest
+
+_LATER = r"attest/(rebuilds|audits|withdrawals)/[\w.-]+\.json"  # statements that come after the seal
+
+
+def whole(subject: Subject) -> Answer:
+    """SEAL-01."""
+    sums, files = subject.sums, {name for name in subject.files if name != SUMS and not re.fullmatch(_LATER, name)}
+    wrong = [f"{name} is missing" for name in sorted(set(sums) - files)]
+    wrong += [f"{name} was added" for name in sorted(files - set(sums))]
+    wrong += [
+        f"{name} was changed" for name in sorted(files & set(sums)) if digest_file(subject.folder / name) != sums[name]
+    ]
+    if wrong:
+        return failed(printable("; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")))
+    if sums != dict(sorted(sums.items())) or subject.text(SUMS) != "".join(f"{d}  {n}\n" for n, d in sums.items()):
+        return failed(f"{SUMS} was changed")
+    if root_digest(subject.folder, subject.record) != subject.record["digest"]:
+        return failed("release.json states another digest than its files give")
+    return verified(f"{len(files)} files, as they were sealed")
+
+
+CHECKS = (
+    Check("SEAL-01", "is it as it was published?", whole, "fetch it again, or ask who gave it to you"),
+)  # fmt: skip

@@ -1,0 +1,214 @@
+"""The release under audit, read as what it is: a folder from somebody else.
+
+Nothing is followed out of it, nothing is unpickled or run, and no file decides how much memory is taken. What several
+checks need is worked out once.
+"""
+
+import json
+import stat
+import tarfile
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from train.batches import Sequences, build_objective
+from train.config import Config, config_digest, read_config
+from train.documents import SPLITS, Summary, largest_group, read_documents
+from train.index import Index, build_index, open_index
+from train.records import BadInput, Document, Excluded, digest_json, printable, read_json
+from train.release import RECORD, SUMS, read_release
+from train.tokens import TokenStore, load_tokenizer, load_vocabulary, write_shards
+
+_LARGEST_TEXT = 2**26  # bytes of a JSON, YAML or Markdown file that is read whole
+_LARGEST_LINE = 2**24
+_LARGEST_GROUP = 2**30  # bytes of documents that are unpacked at once
+_WHOLE = {".json", ".yaml", ".md", ".txt"}
+_PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".msgpack", ".h5"}
+
+
+class Subject:
+    """A folder that is asked whether it is free. `work` is a folder of our own, for what is made again."""
+
+    def __init__(self, folder: Path, work: Path) -> None:
+        if not folder.is_dir():
+            raise BadInput(f"{printable(str(folder))}: there is no such folder")
+        self.folder, self.work = folder, work
+        self.files, self.irregular = _walk(folder)
+
+    def path(self, name: str) -> Path:
+        """A file of the folder. Raises BadInput if it is not there, or too large to be read whole."""
+        if name not in self.files:
+            raise BadInput(f"there is no {name}")
+        path = self.folder / name
+        if path.suffix in _WHOLE and path.stat().st_size > _LARGEST_TEXT:
+            raise BadInput(f"{name}: larger than {_LARGEST_TEXT >> 20} MB")
+        return path
+
+    def text(self, name: str) -> str:
+        """A text file."""
+        try:
+            return self.path(name).read_text("utf-8")
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{name}: cannot be read as text ({error})") from error
+
+    def json(self, name: str) -> Any:
+        """A JSON file."""
+        return read_json(self.path(name))
+
+    def rows(self, name: str) -> Iterator[dict[str, Any]]:
+        """A file of JSON lines, one at a time."""
+        with self.path(name).open("rb") as file:
+            while line := file.readline(_LARGEST_LINE):
+                try:
+                    row = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    raise BadInput(f"{name}: a line that is not JSON ({error})") from error
+                if not isinstance(row, dict):
+                    raise BadInput(f"{name}: a line that is not a table")
+                yield row
+
+    def pickles(self) -> list[str]:
+        """Files that a program would have to unpickle, by their names and by how they begin."""
+        return [name for name in self.files if Path(name).suffix in _PICKLES or _looks_pickled(self.folder / name)]
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """release.json."""
+        if RECORD not in self.files:
+            raise BadInput("there is no release.json: this is not a release that says what it is made of")
+        self.path(RECORD)
+        return read_release(self.folder)
+
+    @cached_property
+    def recipe(self) -> Config:
+        """The resolved config."""
+        return read_config(self.path("recipe/config.yaml"))
+
+    @cached_property
+    def recipe_digest(self) -> str:
+        """Of what of the config can change the weights."""
+        return config_digest(self.recipe)
+
+    @cached_property
+    def sums(self) -> dict[str, str]:
+        """SHA256SUMS: what each file's digest was."""
+        stated = {}
+        for line in self.text(SUMS).splitlines():
+            digest, gap, name = line.partition("  ")
+            if not gap or len(digest) != 64 or name in stated:
+                raise BadInput(f"{SUMS}: a line that is no digest and name: {line[:80]}")
+            stated[name] = digest
+        return stated
+
+    @cached_property
+    def survey(self) -> dict[str, Any]:
+        """All documents and all that was left out, read again and counted again: what summary.json should say.
+
+        Raises BadInput at the first document whose text is not the one that the manifest lists.
+        """
+        summary, texts = Summary(), {split: self.documents(split) for split in SPLITS}
+        for row in self.rows("data/manifest.jsonl"):
+            document = next(texts.get(row.get("split", ""), iter(())), None)
+            if document is None or document.metadata() != row:
+                raise BadInput(f"data/manifest.jsonl and the documents part at {str(row.get('id'))[:80]}")
+            summary.add(document)
+        for split, rest in texts.items():
+            if next(rest, None) is not None:
+                raise BadInput(f"data/documents-{split}.parquet: holds documents that the manifest does not list")
+        for row in self.rows("data/excluded.jsonl"):
+            summary.add(Excluded(**{**row, "authors": tuple(row["authors"])}))
+        return summary.finish()
+
+    def documents(self, split: str) -> Iterator[Document]:
+        """The documents of a split, each held against its own digest."""
+        name = f"data/documents-{split}.parquet"
+        self.path(name)
+        if largest_group(self.folder / "data", split) > _LARGEST_GROUP:
+            raise BadInput(f"{name}: would be unpacked to more than {_LARGEST_GROUP >> 20} MB at once")
+        for document in read_documents(self.folder / "data", split):
+            if not document.is_whole():
+                raise BadInput(f"{name}: the text of {document.id[:80]} is not the one that was listed")
+            yield document
+
+    @cached_property
+    def tokens(self) -> dict[str, str]:
+        """The digest of each split's tokens, made again from the documents with the release's tokenizer."""
+        self.path("tokenizer.json"), self.path("tokenizer_config.json")
+        tokenizer, vocabulary = load_tokenizer(self.folder), load_vocabulary(self.folder)
+        opens = str(tokenizer.id_to_token(vocabulary.opens))
+        made = {}
+        for split in SPLITS:
+            index = write_shards(self.documents(split), tokenizer, opens, self.work, split, lambda _: None)
+            made[split] = str(index["digest"])
+        return made
+
+    def store(self, split: str) -> TokenStore:
+        """The tokens of a split, made again."""
+        assert self.tokens
+        return TokenStore(self.work, split)
+
+    @cached_property
+    def index(self) -> Index:
+        """Of the training tokens: where any passage stands in them."""
+        store = self.store("train")
+        build_index(store, self.work / "index")
+        return open_index(self.work / "index", store.digest)
+
+    def sequences(self) -> Sequences:
+        """What was trained on, as the loop sees it."""
+        objective = build_objective(self.recipe.objective, load_vocabulary(self.folder))
+        return Sequences(self.store("train"), self.recipe.model.seq_len, objective)
+
+    def rebuilds(self) -> Iterator[dict[str, Any]]:
+        """The statements of those who remade this release; of another release's none."""
+        for name in self.files:
+            if name.startswith("attest/rebuilds/") and name.endswith(".json"):
+                statement = self.json(name)
+                if statement["subject"][0]["digest"]["sha256"] == self.record["digest"]:
+                    yield statement["predicate"]["rebuild"] | statement["predicate"]["runDetails"]
+
+    @cached_property
+    def source(self) -> dict[str, str]:
+        """The files in the archive of the code and their digests; nothing is unpacked to disk."""
+        import hashlib
+
+        found: dict[str, str] = {}
+        try:
+            with tarfile.open(self.path("recipe/source.tar"), "r:") as archive:
+                for member in archive:
+                    if not member.isfile() or member.size > _LARGEST_TEXT or member.name in found:
+                        raise BadInput(f"recipe/source.tar: holds {member.name[:80]}, not a plain file, or twice")
+                    data = archive.extractfile(member)
+                    assert data is not None
+                    found[member.name] = hashlib.sha256(data.read()).hexdigest()
+        except (tarfile.TarError, OSError) as error:
+            raise BadInput(f"recipe/source.tar: not an archive that can be read ({error})") from error
+        return found
+
+    def source_digest(self) -> str:
+        """The program's digest, from the archive."""
+        return digest_json(self.source)
+
+
+def _walk(folder: Path) -> tuple[list[str], list[str]]:
+    """(files, what is neither file nor folder), without following a link."""
+    files, irregular, ahead = [], [], [folder]
+    while ahead:
+        for path in sorted(ahead.pop().iterdir()):
+            name, mode = path.relative_to(folder).as_posix(), path.lstat().st_mode
+            if stat.S_ISDIR(mode):
+                ahead.append(path)
+            else:
+                (files if stat.S_ISREG(mode) else irregular).append(name)
+    return sorted(files), sorted(irregular)
+
+
+def _looks_pickled(path: Path) -> bool:
+    """A pickle of protocol 2 or later begins with 0x80 and its number and ends with a dot."""
+    with path.open("rb") as file:
+        begins = file.read(2)
+        if len(begins) < 2 or begins[0] != 0x80 or not 2 <= begins[1] <= 5:
+            return False
+        file.seek(-1, 2)
+        return file.read(1) == b"."

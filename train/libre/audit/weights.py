@@ -1,0 +1,172 @@
+"""WGT, GATE, DEP, RUN and EVAL: the weights, the way they were made, and how good they are."""
+
+import hashlib
+import re
+from typing import Any
+
+from train.evaluate import measure_again
+from train.hugging_face import from_hugging_face
+from train.libre.audit import free
+from train.libre.audit.finding import Answer, Check, Status, failed, verified
+from train.libre.audit.subject import Subject
+from train.model import build_model
+from train.numerics import digest_tensors
+from train.records import printable
+from train.run import read_tensors
+
+_CHAIN_ROOT = "0" * 64
+
+
+def safe(subject: Subject) -> Answer:
+    """WGT-01."""
+    if pickles := subject.pickles():
+        return failed(f"would have to be unpickled, which runs what is in them: {', '.join(pickles[:3])}")
+    model = from_hugging_face(subject.folder)
+    if digest_tensors(dict(model.named_parameters())) != subject.record["weights"]["digest"]:
+        return failed("model.safetensors is not the weights that release.json names")
+    return verified(f"{sum(p.numel() for p in model.parameters()):,} parameters, safetensors, with the stated digest")
+
+
+def steps(subject: Subject) -> Answer:
+    """WGT-02."""
+    links, recipe = list(subject.rows("training/chain.jsonl")), subject.recipe
+    model = build_model(recipe.model)
+    model.initialise(recipe.run.seed)
+    if not links or links[0]["step"] != 0 or links[0]["weights"] != digest_tensors(dict(model.named_parameters())):
+        return failed("the chain does not begin with the initial weights that the seed gives")
+    head = _CHAIN_ROOT
+    for link in links:
+        head = hashlib.sha256(f"{head}{link['step']}{link['weights']}".encode()).hexdigest()
+        if head != link["chain"]:
+            return failed(f"the chain breaks at step {link['step']}")
+        folder = f"training/checkpoints/step-{int(link['step']):06d}"
+        if digest_tensors(read_tensors(subject.path(f"{folder}/model.safetensors"))) != link["weights"]:
+            return failed(f"{folder}: not the weights of the chain")
+        optimizer = digest_tensors(read_tensors(subject.path(f"{folder}/optimizer.safetensors")))
+        if optimizer != subject.json(f"{folder}/state.json")["optimizer_digest"]:
+            return failed(f"{folder}: not the optimizer's state that was saved")
+    stated = subject.record["weights"]
+    if (links[-1]["step"], links[-1]["weights"], head) != (recipe.optim.steps, stated["digest"], stated["chain"]):
+        return failed("the chain does not end with the published weights")
+    return verified(
+        f"initial weights made again; {len(links)} checkpoints with their digests, to step {recipe.optim.steps}"
+    )
+
+
+def licence(subject: Subject) -> Answer:
+    """WGT-03."""
+    if "release.json" in subject.files:
+        stated = str(subject.record["weights"]["licence"])
+    else:
+        stated = str(_front_matter(subject).get("license", ""))
+        stated = {name.lower(): name for name in free.WEIGHTS}.get(stated.lower(), stated)
+    if stated not in free.WEIGHTS:
+        return failed(f"{printable(stated)[:60] or 'no licence is stated'}: not among the free licences")
+    texts = [
+        subject.text(name)
+        for name in subject.files
+        if re.fullmatch(r"(LICENSE|LICENCE|COPYING|USE_POLICY|README)(\.md|\.txt)?", name)
+    ]
+    if found := sorted({name for text in texts for name in free.clauses(text)}):
+        return Status.person, f"{stated}, but the texts speak of: {', '.join(found)}; somebody has to read them"
+    return Status.person, f"{stated}; no clause against a use, a trade or a number of users was found by its words"
+
+
+def _front_matter(subject: Subject) -> dict[str, str]:
+    """The simple lines of a model card's head: name: value."""
+    found = re.match(r"---\n(.*?)\n---", subject.text("README.md"), re.DOTALL)
+    lines = found[1].splitlines() if found else []
+    return {key.strip(): value.strip().strip("\"'") for key, _, value in (line.partition(":") for line in lines)}
+
+
+def gate(subject: Subject) -> Answer:
+    """GATE-01."""
+    gates = [key for key in _front_matter(subject) if key.startswith("extra_gated")]
+    if gates:
+        return failed(f"the card asks for an agreement first: {', '.join(map(printable, gates))}")
+    return verified("the card asks for nothing (what a server asks for cannot be seen in a folder)")
+
+
+def base(subject: Subject) -> Answer:
+    """DEP-01."""
+    named = [key for key in _front_matter(subject) if key == "base_model"]
+    if named and not subject.record["lineage"]:
+        return failed("the card names a base model that release.json does not")
+    if subject.record["lineage"]:
+        return failed("it was made from another release, which this program cannot yet follow")
+    status, found = steps(subject)
+    if status is not Status.verified:
+        return failed(f"whether it began from nothing cannot be seen: {found}")
+    return verified("none: the first checkpoint is the initial weights that the seed gives")
+
+
+def record(subject: Subject) -> Answer:
+    """RUN-01."""
+    statement = subject.json("attest/traininfo.json")
+    about, run = statement["predicate"]["buildDefinition"], statement["predicate"]["runDetails"]
+    subjects = {row["name"]: row["digest"]["sha256"] for row in statement["subject"]}
+    if (
+        subjects.get("release.json") != subject.record["digest"]
+        or subjects.get("weights") != subject.record["weights"]["digest"]
+    ):
+        return failed("attest/traininfo.json is about another release")
+    used = {row["name"]: row["digest"].get("sha256") for row in about["resolvedDependencies"]}
+    ingredients = subject.record["ingredients"]
+    parted = [name for name in ("documents", "code", "config") if used.get(name) != ingredients[name]["digest"]]
+    if parted:
+        return failed(f"the build record names other {', '.join(parted)}")
+    taints = ", ".join(run["metadata"]["taints"]) or "nothing"
+    return verified(f"complete, not signed; what could have tainted the run: {printable(taints)}")
+
+
+def segments(subject: Subject) -> Answer:
+    """RUN-02."""
+    for found in subject.rebuilds():
+        if found["level"] == "R3" and found["identical"]:
+            return verified("the whole was remade and is identical, so its parts are")
+        if found["level"] == "R2" and found["identical"]:
+            return verified(f"{len(found['segments'])} segments replayed, identical, {_by(found)}")
+        if not found["identical"]:
+            return failed(f"{_by(found)}: parted at step {found['parted_at']}")
+    return Status.not_yet, "nobody has replayed a part of it and said so under attest/rebuilds/"
+
+
+def rebuilds(subject: Subject) -> Answer:
+    """RUN-03."""
+    whole = [found for found in subject.rebuilds() if found["level"] == "R3"]
+    if not whole:
+        return Status.not_yet, "nobody has remade it whole and said so under attest/rebuilds/"
+    if parted := [found for found in whole if not found["identical"]]:
+        return failed(f"{_by(parted[0])}: parted at step {parted[0]['parted_at']}")
+    return verified(f"remade whole and identical, {'; '.join(map(_by, whole[:3]))}")
+
+
+def _by(found: dict[str, Any]) -> str:
+    """By whom, on what, and that a statement without a signature is worth what its bringer is."""
+    return printable(f"by {found['builder']['id']} on {found['metadata']['environment']['processor']} (not signed)")[
+        :160
+    ]
+
+
+def scores(subject: Subject) -> Answer:
+    """EVAL-01."""
+    found = measure_again(subject.folder)
+    stated, results = subject.record["results"]["bits_per_byte"], subject.json("evaluation/results.json")
+    if stated != results["bits_per_byte"]:
+        return failed("release.json and evaluation/results.json state different results")
+    if not found["same"]:
+        return failed(f"{found['stated']:.4f} bits per byte are stated, {found['measured']:.4f} were measured")
+    return verified(f"measured again: {found['measured']:.4f} bits per byte, as stated")
+
+
+CHECKS = (
+    Check("WGT-01", "can the weights be read safely, and are they the ones?", safe, "publish the weights as safetensors, with a release.json"),
+    Check("WGT-02", "are the steps on the way published?", steps, "publish the initial weights, checkpoints and the chain of digests"),
+    Check("WGT-03", "are the weights free?", licence, "choose a free licence, without clauses on who may do what"),
+    Check("GATE-01", "may anybody fetch it?", gate, "take the gate away"),
+    Check("DEP-01", "is what it was made from free as well?", base, "publish the base model's own ingredients, or begin from nothing"),
+    Check("RUN-01", "is there a build record?", record, "publish attest/traininfo.json, which says what was used"),
+    Check("RUN-02", "do parts of the training give the same again?", segments, "python -m train rebuild RELEASE --level R2"),
+    Check("RUN-03", "does the whole training give the same again?", rebuilds, "python -m train rebuild RELEASE --level R3"),
+    Check("EVAL-01", "are the scores true?", scores, "measure the release again and state what is found"),
+)  # fmt: skip

@@ -1,0 +1,179 @@
+"""Remake a release from what is in its folder, and compare: R1 its inputs, R2 parts of the training, R3 the whole.
+
+The training is done again in the arithmetic that release.json names, with its number of threads: on the same class of
+machine it gives the same bits. What is found is said in a statement under attest/rebuilds/, which the audit reads.
+"""
+
+import io
+import json
+import random
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from train.libre.audit import Status, Subject, look_at_inputs
+from train.model import build_model
+from train.numerics import Choices, describe_machine
+from train.records import BadInput, digest_json, printable, write_json
+from train.release import code_digest
+from train.run import CHECKPOINT_FILES, Job, LoggerConfig, Metrics, read_metrics, train
+from train.standards import rebuild_record
+
+LEVELS = ("R1", "R2", "R3")
+_NEVER = 10**9
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """What came out. `parted_at`: the first published step with other weights, -1 if none; `why`: where inputs part."""
+
+    level: str
+    identical: bool
+    parted_at: int
+    segments: tuple[tuple[int, int], ...]
+    why: str
+    statement: str
+
+    def render(self) -> str:
+        """As a person reads it."""
+        if self.why:
+            return f"{self.level}: no. {self.why}"
+        if not self.identical:
+            return f"{self.level}: no. The weights part at step {self.parted_at} or before, after the published step before it."
+        parts = "".join(f"\n  steps {first} to {last}: identical" for first, last in self.segments)
+        return f"{self.level}: identical.{parts}\nSaid in {self.statement}"
+
+
+def rebuild(
+    folder: Path,
+    level: str = "R1",
+    segments: int = 3,
+    builder: str = "not named",
+    note: Callable[[str], object] = print,
+) -> Rebuild:
+    """Remake `folder` and write a statement into it. Raises BadInput if it is no release, or another program's."""
+    with tempfile.TemporaryDirectory() as name:
+        subject = Subject(folder, Path(name) / "made")
+        stated = _ingredients(subject)
+        if stated["code"]["digest"] != code_digest():
+            raise BadInput(
+                f"{printable(str(folder))}: made by another version of this program (commit "
+                f"{printable(str(stated['code']['commit']))[:12]}). Install that version; or, if you trust whoever published "
+                "the release, --trust-code runs the program that is in it"
+            )
+        found = Rebuild(level, True, -1, (), "", "")
+        for id, (status, said) in look_at_inputs(subject).items():
+            note(f"{id}: {said}")
+            if status is not Status.verified:
+                return replace(found, identical=False, why=f"{id}: {said}")
+        if level != "R1":
+            found = _trainings(subject, found, Path(name), segments)
+        statement = rebuild_record(subject.record, _facts(found), builder, describe_machine())
+        path = folder / "attest" / "rebuilds" / f"{level}-{digest_json(statement)[:12]}.json"
+        write_json(path, statement)
+        return replace(found, statement=str(path))
+
+
+def _ingredients(subject: Subject) -> dict[str, Any]:
+    if subject.irregular:
+        raise BadInput(f"the folder holds links or devices: {', '.join(map(printable, subject.irregular[:3]))}")
+    try:
+        stated: dict[str, Any] = subject.record["ingredients"]
+        assert isinstance(stated["code"]["digest"], str)
+        assert stated["code"]["commit"]
+        return stated
+    except (KeyError, TypeError, AssertionError) as error:
+        raise BadInput("release.json does not say which program made it") from error
+
+
+def _facts(found: Rebuild) -> dict[str, Any]:
+    return {
+        "level": found.level,
+        "identical": found.identical,
+        "parted_at": found.parted_at,
+        "segments": [list(segment) for segment in found.segments],
+    }
+
+
+def _trainings(subject: Subject, found: Rebuild, work: Path, count: int) -> Rebuild:
+    links = list(subject.rows("training/chain.jsonl"))
+    steps = [int(link["step"]) for link in links]
+    between = list(zip(steps, steps[1:], strict=False))
+    if found.level == "R3":
+        wanted = [(0, steps[-1])]
+    else:
+        wanted = sorted(random.SystemRandom().sample(between, max(1, min(count, len(between)))))
+    for number, (first, last) in enumerate(wanted):
+        run = work / f"segment-{number}"
+        _prepare(subject, run, first)
+        train(_job(subject, run, last))
+        made = {int(row["step"]): row["weights"] for row in read_metrics(run / "chain.jsonl")}
+        parted = [
+            int(link["step"])
+            for link in links
+            if first <= link["step"] <= last and made[link["step"]] != link["weights"]
+        ]
+        if parted:
+            return replace(found, identical=False, parted_at=parted[0], segments=tuple(wanted[:number]))
+        shutil.rmtree(run)
+    return replace(found, segments=tuple(wanted))
+
+
+def _prepare(subject: Subject, run: Path, first: int) -> None:
+    """A run's folder that stands at a published checkpoint; at step 0 an empty one."""
+    run.mkdir(parents=True)
+    if first:
+        name = f"step-{first:06d}"
+        (run / "checkpoints" / name).mkdir(parents=True)
+        for file in CHECKPOINT_FILES:
+            shutil.copyfile(subject.path(f"training/checkpoints/{name}/{file}"), run / "checkpoints" / name / file)
+        before = [row for row in subject.rows("training/chain.jsonl") if row["step"] <= first]
+        (run / "chain.jsonl").write_text("".join(json.dumps(row) + "\n" for row in before), "utf-8")
+
+
+def _job(subject: Subject, run: Path, last: int) -> Job:
+    recipe, numerics = subject.recipe, subject.record["numerics"]
+    choices = Choices(**{key: value for key, value in numerics.items() if key != "name"})
+    return Job(
+        folder=run,
+        model=build_model(recipe.model),
+        sequences=subject.sequences(),
+        run=replace(recipe.run, evaluate_every=_NEVER, checkpoint_every=_NEVER),
+        optim=recipe.optim,
+        parallel=recipe.parallel,
+        choices=choices,
+        config_digest=subject.recipe_digest,
+        open_metrics=lambda step: Metrics(run, step, LoggerConfig(), "rebuild", {}),
+        watch=lambda model, step: {},
+        until=last,
+    )
+
+
+def run_their_program(folder: Path, words: list[str]) -> int:
+    """Unpack the program that is in a release into a folder of its own, and have it do the rebuild; its exit code.
+
+    This runs somebody else's code: only where the user has said so.
+    """
+    with tempfile.TemporaryDirectory() as work:
+        data = Subject(folder, Path(work)).path("recipe/source.tar").read_bytes()
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            for member in archive:
+                path = (Path(work) / member.name).resolve()
+                if not member.isfile() or not path.is_relative_to(Path(work).resolve()):
+                    raise BadInput(
+                        f"recipe/source.tar: {printable(member.name)[:80]} is no plain file below the archive"
+                    )
+                found = archive.extractfile(member)
+                assert found is not None
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(found.read())
+        done = subprocess.run(
+            [sys.executable, "-m", "train", "rebuild", str(folder.resolve()), *words], cwd=work, check=False
+        )
+        return done.returncode

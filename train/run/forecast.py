@@ -1,0 +1,37 @@
+"""How long a training will take, from a few of its steps taken with a copy of the model and thrown away."""
+
+import statistics
+import time
+from dataclasses import replace
+
+import torch
+
+from train.batches import load_batches
+from train.model import build_model
+from train.optim import make_optimizers
+from train.parallel import apply_plan
+from train.run.loop import Job, Precision, Step
+
+_WARM_UP, _MEASURED = 3, 6
+
+
+def forecast_seconds(job: Job) -> float:
+    """Seconds of all steps of a training that has not begun; the run's own model is left as it is."""
+    torch.set_num_threads(job.choices.threads)
+    trial = replace(job, model=build_model(job.model.config))
+    trial.model.initialise(job.run.seed)
+    take_step = Step(trial, make_optimizers(job.optim, trial.model, Precision.DTYPE[job.choices.precision]))
+    apply_plan(trial.model.blocks, job.parallel, compiling=job.choices.compile)
+    seconds = []
+    batches = load_batches(
+        job.sequences,
+        seed=job.run.seed,
+        sequences_per_step=job.optim.sequences_per_step,
+        first_step=0,
+        steps=min(job.optim.steps, _WARM_UP + _MEASURED),
+    )
+    for step, batch in enumerate(batches, start=1):
+        start = time.perf_counter()
+        take_step(step, batch)
+        seconds.append(time.perf_counter() - start)
+    return job.optim.steps * statistics.median(seconds[_WARM_UP:] or seconds)

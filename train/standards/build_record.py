@@ -1,0 +1,76 @@
+"""The build record: what a release was made from, by what and where, as SLSA provenance (v1) in an in-toto statement.
+
+After Debian's .buildinfo: what was used, rather too much than too little, and what could have tainted it.
+"""
+
+from typing import Any
+
+from train.records import Json
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PROVENANCE = "https://slsa.dev/provenance/v1"
+
+
+def build_record(record: Json, packages: list[dict[str, str]]) -> dict[str, Any]:
+    """attest/traininfo.json, about a sealed release.json."""
+    ingredients = record["ingredients"]
+    used = [
+        {"name": name, "digest": {"sha256": ingredients[name]["digest"]}}
+        for name in ("documents", "excluded", "tokenizer", "config", "code")
+    ]
+    return {
+        "_type": STATEMENT,
+        "subject": [
+            {"name": "release.json", "digest": {"sha256": record["digest"]}},
+            {"name": "weights", "digest": {"sha256": record["weights"]["digest"]}},
+        ],
+        "predicateType": PROVENANCE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": "fusee-training-1",
+                "externalParameters": {"recipe": "recipe/config.yaml"},
+                "internalParameters": dict(record["numerics"]),
+                "resolvedDependencies": [
+                    *used,
+                    *({"name": row["name"], "digest": {}, "annotations": row} for row in packages),
+                ],
+            },
+            "runDetails": {
+                "builder": {"id": record["publisher"], "version": {"fusee": record["made_by"]}},
+                "metadata": {"environment": dict(record["environment"]), "taints": taints(record)},
+            },
+        },
+    }
+
+
+def rebuild_record(record: Json, facts: Json, builder: str, environment: Json) -> dict[str, Any]:
+    """The same predicate from another builder: what was remade of a release, and whether it is identical."""
+    return {
+        "_type": STATEMENT,
+        "subject": [{"name": "release.json", "digest": {"sha256": record["digest"]}}],
+        "predicateType": PROVENANCE,
+        "predicate": {
+            "buildDefinition": {
+                "buildType": "fusee-rebuild-1",
+                "externalParameters": {"level": facts["level"]},
+                "internalParameters": dict(record["numerics"]),
+                "resolvedDependencies": [
+                    {"name": "code", "digest": {"sha256": record["ingredients"]["code"]["digest"]}}
+                ],
+            },
+            "runDetails": {"builder": {"id": builder}, "metadata": {"environment": dict(environment)}},
+            "rebuild": dict(facts),
+        },
+    }
+
+
+def taints(record: Json) -> list[str]:
+    """What in the run could have let something in that is not written down."""
+    code, found = record["ingredients"]["code"], []
+    if code["clean"] is False:
+        found.append("the source held changes that were not committed (they are in recipe/source.tar)")
+    if code["clean"] is None:
+        found.append("the source was no git checkout")
+    if record["cost"]["attempts"] > 1:
+        found.append(f"the run was resumed: {record['cost']['attempts']} starts")
+    return found
