@@ -2,14 +2,16 @@
 
     python -m benchmarks.families [RUNS]      (default: runs)
 
-Writes benchmarks/results/families.json, and the table into docs/families.md between its two marks.
+Writes benchmarks/results/families.json, and the table into docs/families.md between its two marks. A family without a
+release in RUNS keeps the figures of the release that was measured last; each row names its release and its commit.
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import write_result
+from benchmarks.measure import RESULTS, write_result
 from train.release import read_release
 from train.release.cards import table
 
@@ -53,7 +55,10 @@ def main() -> None:
     """Print the table; write it, and the figures."""
     runs = Path(sys.argv[1] if len(sys.argv) > 1 else "runs")
     folders = {name: runs / ("tiny" if name == "llama" else f"tiny-{name}") / "release" for name in FAMILIES}
-    found = {name: figures(read_release(folder)) for name, folder in folders.items() if folder.is_dir()}
+    result = RESULTS / "families.json"
+    found = json.loads(result.read_text("utf-8"))["families"] if result.is_file() else {}
+    found |= {name: figures(read_release(folder)) for name, folder in folders.items() if folder.is_dir()}
+    found = {name: found[name] for name in FAMILIES if name in found}
     head = ("family", "parameters", "tokens", "seconds", "bits per byte", "5-gram", "unigram", "under the 5-gram")
     missing = [(name, *["not yet measured"], *[""] * (len(head) - 2)) for name in FAMILIES if name not in found]
     text = table(head, [*(row(name, values) for name, values in found.items()), *missing])

@@ -59,7 +59,7 @@ def small_run(school: Path, runs: Path, *more: str) -> list[str]:
         "tokenizer.vocab_size=300", "model.seq_len=32", "model.d_model=32", "model.d_head=16", "model.d_ff=48",
         "optim.steps=24", "optim.sequences_per_step=4", "optim.lr=0.05", "optim.adamw_lr=0.02",
         "optim.warmup_steps=2", "optim.decay_share=1.0", "run.checkpoint_every=5", "run.evaluate_every=12",
-        *more,
+        "data.sources.files.rights_reserved='none, made for the tests, 2026-11-23'", *more,
     ]  # fmt: skip
 
 

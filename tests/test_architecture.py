@@ -27,13 +27,13 @@ BELOW = {
         *("batches", "config", "documents", "evaluate", "hugging_face", "index", "model", "optim", "release", "run"),
         *("sample", "standards", "tokens"),
     },
-    "plan": set(),
+    "plan": {"batches", "model", "optim", "parallel", "run", "tokens"},
     "standards": set(),
     "sample": {"tokens", "model", "hugging_face"},
     "release": {"documents", "hugging_face", "model", "run", "standards"},
     "config": {"batches", "documents", "tokens", "model", "optim", "parallel", "run", "evaluate", "release"},
     "recipe": {"config", "documents", "tokens", "batches", "model", "plan", "run", "evaluate", "sample", "release"},
-    "__main__": {"config", "recipe", "release", "run", "sample", "evaluate", "libre"},
+    "__main__": {"config", "plan", "recipe", "release", "run", "sample", "evaluate", "libre"},
     "__init__": set(),
 }
 SERVES_ALL = {"records", "numerics", "train"}

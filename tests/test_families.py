@@ -165,6 +165,23 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path, famil
     assert resumed["weights"] == whole["weights"]
 
 
+@pytest.mark.parametrize("family", ["bert", "t5"])
+def test_hidden_tokens_are_learned_from_both_sides(tmp_path: Path, family: str) -> None:
+    """Where each word is said twice, and one of the two is hidden: on unseen texts, far below a unigram of the same."""
+    for path in write_school(tmp_path / "school").glob("*.txt"):
+        path.write_text(" ".join(f"{word} {word}" for word in path.read_text("utf-8").split()), "utf-8")
+    more = [
+        "optim.steps=300",
+        "optim.sequences_per_step=16",
+        "optim.lr=0.02",
+        "optim.adamw_lr=0.01",
+        "model.d_model=64",
+    ]
+    record = run_recipe(compose(words(family, tmp_path, *more, "run.evaluate_every=100")))
+    bits = record["results"]["bits_per_byte"]
+    assert bits["total"] < 0.85 * bits["unigram"], bits
+
+
 def test_permutation_converges(tmp_path: Path) -> None:
     """On texts and in orders that it has not seen, far below a unigram of the same tokens; no row is left to right."""
     write_school(tmp_path / "school")

@@ -122,13 +122,16 @@ def test_a_full_disk_in_the_middle_of_a_run(school: Path, tmp_path: Path) -> Non
     assert door(*words).returncode == 0
 
 
-def test_every_command_in_the_documents_is_one_that_the_door_knows() -> None:
-    verbs = {"fetch", "generate", "evaluate", "trace", "compare"}
+def test_every_command_in_the_documents_is_one_that_the_door_knows(capsys: pytest.CaptureFixture[str]) -> None:
     texts = [ROOT / "README.md", ROOT / "README.fr.md", *(ROOT / "docs").glob("*.md")]
     found = [c for path in texts for c in re.findall(r"python -m train ([^\n`#]+)", path.read_text("utf-8"))]
     assert len(found) >= 5
     from train.config import compose
 
+    capsys.readouterr()
+    assert main([]) == 0
+    verbs = set(re.findall(r"python -m train (\w+) ", capsys.readouterr().out))
+    assert "audit" in verbs
     for command in found:
         words = [word for word in shlex.split(command) if not word.startswith("--")]
         if "=" not in words[0]:

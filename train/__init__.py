@@ -15,8 +15,10 @@ The map of the house, in the order in which data walks through it:
     evaluate/      bits per byte, beside a Kneser-Ney 5-gram
     sample/        text from a model
     hugging_face/  other programs' formats: Hugging Face's, both ways; GGUF
+    plan/          what a run takes and costs, before and after it
+    standards/     one writer each, exports of release.json
     release/       what is published: data, recipe and weights together
-    libre/         the freedoms as commands: so far trace and compare
+    libre/         the freedoms as commands: audit, rebuild, trace, compare
     recipe.py      the stages in order
     config.py      the rooms' configs, composed
     records.py     what is handed between rooms

@@ -35,6 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "fetch": _fetch,
         "generate": _generate,
         "evaluate": _evaluate,
+        "plan": _plan,
         "audit": _audit,
         "rebuild": _rebuild,
         "trace": _trace,
@@ -89,6 +90,7 @@ def _overview() -> str:
         "  python -m train fetch +experiment=NAME     bring here what it needs from the network",
         '  python -m train generate RELEASE "prompt"  text from a release: goes on, answers, or fills [MASK] in',
         "  python -m train evaluate RELEASE           measure a release again, and compare with what it states",
+        "  python -m train plan +experiment=NAME      what a run costs before it is spent, or what a budget affords",
         "  python -m train audit RELEASE              is it free in practice? every check, and what is missing",
         "  python -m train rebuild RELEASE            make it again from what is in it, and compare bit for bit",
         "  python -m train compare RELEASE RELEASE    ingredients, choices, cost and scores side by side",
@@ -227,6 +229,35 @@ def _trace(words: list[str]) -> int:
     return 0 if answer.passages else 1
 
 
+_PLAN_HELP = """python -m train plan +experiment=NAME [group.key=value ...]
+
+Parameters, tokens, operations, memory, hours, electricity and money of a run, before it is spent.
+
+  --machine NAME   laptop, a100, h100x8, or a YAML file with the same keys; without it all of these, and this machine,
+                   whose speed is measured on a few steps
+  --budget SUM     2h, 30min or 50eur: the best Llama that this affords, as words ready to paste
+  --json FILE      write the answer to FILE as well
+"""
+
+
+def _plan(words: list[str]) -> int:
+    if "--help" in words or "-h" in words or not words:
+        print(_PLAN_HELP)
+        return 0 if words else 2
+    json_file, name, budget = (_take(words, option) for option in ("--json", "--machine", "--budget"))
+    from train.config import compose
+    from train.plan import Needs, afford, estimate, find_machine, machine_here, machines, render
+
+    config = compose(words)
+    needs = Needs(config.model, config.objective, config.optim, config.parallel, config.tokenizer.sentinels)
+    asked = [find_machine(name)] if name else [machine_here(needs, config.run), *([] if budget else machines())]
+    found, pasted = (estimate(needs), []) if budget is None else afford(needs, asked[0].affords(budget))
+    prices = [machine.price(found.flops).record() for machine in asked]
+    _write_json(json_file, {**found.record(), "machines": prices, "overrides": pasted})
+    print(render(found, asked, pasted and [*words, *pasted]))
+    return 0
+
+
 def _audit(words: list[str]) -> int:
     parser = _parser(
         "audit", "Is this release free in practice? Ours, or any folder in Hugging Face's format. Offline."
@@ -234,9 +265,10 @@ def _audit(words: list[str]) -> int:
     parser.add_argument("--expect", default="", metavar="DIGEST", help="the digest that its publisher told elsewhere")
     given = parser.parse_args(words)
     from train.libre import audit, render_audit
-    from train.run import say
+    from train.run import progress
 
-    found = audit(given.release, given.expect, lambda check: say(f"asking {check}"))
+    with progress("audit", 0, "check") as bar:
+        found = audit(given.release, given.expect, lambda _: bar.update(1))
     _write_json(given.json, found.record())
     print(render_audit(found))
     return 1 if found.failed else 0

@@ -121,3 +121,20 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").rename(tmp_path / "pytorch_model.bin")
     with pytest.raises(BadInput, match=r"there is no model\.safetensors"):
         from_hugging_face(tmp_path)
+
+
+def test_an_index_that_speaks_of_other_shards_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "llama-2")
+    tensors = load_file(tmp_path / "model.safetensors")
+    names = sorted(tensors)
+    parts = {"a.safetensors": names[:5], "b.safetensors": names[5:]}
+    for file, part in parts.items():
+        save_file({name: tensors[name] for name in part}, tmp_path / file)
+    (tmp_path / "model.safetensors").unlink()
+    places = {name: file for file, part in parts.items() for name in part}
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"weight_map": places}))
+    from_hugging_face(tmp_path)
+    index.write_text(json.dumps({"weight_map": places | {names[0]: "b.safetensors"}}))
+    with pytest.raises(BadInput, match="holds other tensors than"):
+        from_hugging_face(tmp_path)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,17 +19,30 @@ from train.batches.objectives import Objective
 from train.batches.order import order
 from train.numerics import hash_rows
 from train.records import BadInput, Batch
-from train.tokens import TokenStore
 
 _AHEAD = 4
 _SITE = 0x6D61736B  # "mask"
+
+
+class Tokens(Protocol):
+    """A stream of tokens: a `TokenStore`, or one that is invented to measure with."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, start: int, stop: int) -> npt.NDArray[np.int64]:
+        """The tokens from `start` on, before `stop`."""
+        ...
+
+    def document_at(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The number of the document that holds each position."""
+        ...
 
 
 @dataclass(frozen=True)
 class Sequences:
     """The sequences of `seq_len` tokens that a token store holds for an objective."""
 
-    store: TokenStore
+    store: Tokens
     seq_len: int
     objective: Objective
     with_documents: bool = False

@@ -42,8 +42,8 @@ class Kind(Enum):
 class SourceConfig:
     """One source. What a document's own metadata does not say, `licence`, `authors` and `language` say for all.
 
-    `rights_reserved`: whether authors or sites reserved their rights against such use, and the day on which that was looked
-    up; `generator`: what wrote the texts, where nobody did. Both are for the data card and the audit.
+    `rights_reserved`: whether authors or sites reserved their rights against such use, and the day on which that was
+    looked up; `generator`: what wrote the texts, where nobody did. Both are for the data card and the audit.
     `fields` says which column, or which text with {columns} in it, becomes which field of a `Document`.
     """
 

@@ -95,7 +95,8 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 def _read(folder: Path) -> dict[str, Tensor]:
     index = folder / f"{_WEIGHTS}.index.json"
-    files = sorted(set(_weight_map(index).values())) if index.is_file() else [_WEIGHTS]
+    places = _weight_map(index) if index.is_file() else {}
+    files = sorted(set(places.values())) or [_WEIGHTS]
     tensors: dict[str, Tensor] = {}
     for name in files:
         path = folder / name
@@ -105,6 +106,8 @@ def _read(folder: Path) -> dict[str, Tensor]:
             found = load_file(path)
         except (OSError, SafetensorError) as error:
             raise BadInput(f"{path}: not a safetensors file that can be read ({error})") from error
+        if places and set(found) != {key for key, place in places.items() if place == name}:
+            raise BadInput(f"{path}: holds other tensors than {index.name} says")
         for key, tensor in found.items():
             if key in tensors or not tensor.is_floating_point():
                 wrong = "stands in two files" if key in tensors else f"is of type {tensor.dtype}, not a float"

@@ -14,6 +14,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class Rebuild:
         if self.why:
             return f"{self.level}: no. {self.why}"
         if not self.identical:
-            return f"{self.level}: no. The weights part at step {self.parted_at} or before, after the published step before it."
+            return f"{self.level}: no. Others at step {self.parted_at}, the same at the published step before."
         parts = "".join(f"\n  steps {first} to {last}: identical" for first, last in self.segments)
         return f"{self.level}: identical.{parts}\nSaid in {self.statement}"
 
@@ -64,8 +65,8 @@ def rebuild(
         if stated["code"]["digest"] != code_digest():
             raise BadInput(
                 f"{printable(str(folder))}: made by another version of this program (commit "
-                f"{printable(str(stated['code']['commit']))[:12]}). Install that version; or, if you trust whoever published "
-                "the release, --trust-code runs the program that is in it"
+                f"{printable(str(stated['code']['commit']))[:12]}). Install that version; or, if you trust "
+                "whoever published the release, --trust-code runs the program that is in it"
             )
         found = Rebuild(level, True, -1, (), "", "")
         for id, (status, said) in look_at_inputs(subject).items():
@@ -104,7 +105,7 @@ def _facts(found: Rebuild) -> dict[str, Any]:
 def _trainings(subject: Subject, found: Rebuild, work: Path, count: int) -> Rebuild:
     links = list(subject.rows("training/chain.jsonl"))
     steps = [int(link["step"]) for link in links]
-    between = list(zip(steps, steps[1:], strict=False))
+    between = list(pairwise(steps))
     if found.level == "R3":
         wanted = [(0, steps[-1])]
     else:

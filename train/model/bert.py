@@ -61,8 +61,8 @@ class Bert(LanguageModel):
 
     def initialise(self, seed: int) -> None:
         """Positions begin as sines, five times as large as the tokens, and keys as their queries, so that every head
-        begins by looking at a token's neighbours. From random values a masked model of a few million tokens stays at its
-        unigram: which of 128 tokens is next to the hidden one must first be learned (LOG.md). Sines: Vaswani et al.,
+        begins by looking at a token's neighbours. From random values, with a few million tokens to learn from, it stays
+        at the unigram: which tokens are next to the hidden one must first be learned (LOG.md). Sines: Vaswani et al.,
         2017, section 3.5, with shorter waves; keys like queries: Trockman and Kolter, "Mimetic Initialization", 2023.
         """
         super().initialise(seed)

@@ -1,6 +1,13 @@
-"""The plan: what a run costs, said before it is spent."""
+"""The plan: what a run costs, said before it is spent; and what a budget affords."""
 
+from train.plan.budget import afford
 from train.plan.cost import cost_of
-from train.plan.machines import Price, machines, price_here, price_on
+from train.plan.estimate import Estimate, Needs, estimate
+from train.plan.here import machine_here
+from train.plan.machines import Machine, Price, find_machine, machines, price_here
+from train.plan.table import render
 
-__all__ = ["Price", "cost_of", "machines", "price_here", "price_on"]
+__all__ = [
+    "Estimate", "Machine", "Needs", "Price", "afford", "cost_of", "estimate", "find_machine", "machine_here",
+    "machines", "price_here", "render",
+]  # fmt: skip

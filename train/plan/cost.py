@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from train.plan.machines import machines, price_here, price_on
+from train.plan.machines import machines, price_here
 from train.records import Json
 
 
@@ -21,7 +21,7 @@ def cost_of(trained: Json, attempts: Json, forecast: Json, epochs: float, bearab
         **price_here(seconds).record(),
     }
     again = {
-        "machines": [price_on(name, trained["flops"]).record() for name in machines()],
+        "machines": [machine.price(trained["flops"]).record() for machine in machines()],
         "bearable_eur": bearable_eur,
     }
     return {"forecast": forecast, "outcome": outcome, "attempts": attempts["starts"], "again": again}

@@ -12,7 +12,7 @@ from train.optim import make_optimizers
 from train.parallel import apply_plan
 from train.run.loop import Job, Precision, Step
 
-_WARM_UP, _MEASURED = 3, 6
+_WARM_UP, _MEASURED = 2, 3
 
 
 def forecast_seconds(job: Job) -> float:

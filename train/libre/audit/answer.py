@@ -4,16 +4,16 @@ import shutil
 import tempfile
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from train.libre.audit import cards, data, recipe, seal, weights
-from train.libre.audit.finding import Answer, Check, Finding, Status, failed, verified
+from train.libre.audit.finding import Answer, Checks, Finding, Status, failed
 from train.libre.audit.subject import Subject
 from train.records import BadInput, printable
 
-CHECKS = (*seal.CHECKS, *data.CHECKS, *recipe.CHECKS, *weights.CHECKS, *cards.CHECKS)
+CHECKS: Checks = {**seal.CHECKS, **data.CHECKS, **recipe.CHECKS, **weights.CHECKS, **cards.CHECKS}
 
 # What each definition asks for, by check. MOF: the classes of the Linux Foundation's Model Openness Framework.
 _OSAID = ("DATA-01", "DATA-04", "CODE-01", "CODE-02", "CONF-01", "WGT-01", "WGT-03")
@@ -64,7 +64,7 @@ class Audit:
 
     def record(self) -> dict[str, Any]:
         """As JSON."""
-        rows = [asdict(f) | {"status": f.status.value} for f in (self.anchor, *self.findings)]
+        rows = [finding.record() for finding in (*self.findings, self.anchor)]
         return {
             "release": self.name,
             "digest": self.digest,
@@ -102,9 +102,9 @@ def audit(folder: Path, expect: str = "", note: Callable[[str], object] = lambda
     with tempfile.TemporaryDirectory() as work:
         subject = Subject(folder, Path(work))
         findings = []
-        for check in CHECKS:
-            note(check.id)
-            findings.append(_ask(check, subject))
+        for id in CHECKS:
+            note(id)
+            findings.append(ask(id, subject))
         try:
             name, digest = str(subject.record["name"]), str(subject.record["digest"])
         except (BadInput, KeyError):
@@ -114,17 +114,17 @@ def audit(folder: Path, expect: str = "", note: Callable[[str], object] = lambda
 
 def look_at_inputs(subject: Subject) -> dict[str, Answer]:
     """The checks that rebuild level R1 stands on."""
-    found = {check.id: _ask(check, subject) for check in CHECKS if check.id in _R1}
+    found = {id: ask(id, subject) for id in _R1}
     return {id: (finding.status, finding.found) for id, finding in found.items()}
 
 
-def _ask(check: Check, subject: Subject) -> Finding:
+def ask(id: str, subject: Subject) -> Finding:
     """One check. What cannot be seen has failed: a release is somebody else's, and anything may be wrong in it."""
     try:
         status, found = (
             failed(f"not looked at, as the folder holds links or devices: {', '.join(subject.irregular[:3])}")
             if subject.irregular
-            else check.look(subject)
+            else CHECKS[id](subject)
         )
     except BadInput as error:
         status, found = failed(str(error).replace(f"{subject.folder}/", ""))
@@ -139,24 +139,16 @@ def _ask(check: Check, subject: Subject) -> Finding:
         RuntimeError,
     ) as error:
         status, found = failed(f"what is stated cannot be read: {type(error).__name__} {error}")
-    return Finding(check.id, check.question, status, printable(found)[:400], check.mend)
+    return Finding(id, status, printable(found)[:400])
 
 
 def _anchor(digest: str, expect: str) -> Finding:
-    def answer() -> Answer:
-        if not expect:
-            return (
-                Status.not_yet,
-                "nothing: somebody who changes a file and rewrites every sum is found by a digest from elsewhere alone (--expect)",
-            )
-        if expect == digest:
-            return verified("the digest is the one that you were told")
-        return failed(f"the digest is {digest[:12] or 'none'}, you were told {printable(expect)[:12]}")
-
-    status, found = answer()
-    return Finding(
-        "ANCHOR", "what holds the digest itself?", status, found, "ask the publisher for the digest, by another way"
-    )
+    if not expect:
+        why = "nothing: who changes a file and rewrites every sum is found by a digest from elsewhere alone (--expect)"
+        return Finding("ANCHOR", Status.not_yet, why)
+    if expect == digest:
+        return Finding("ANCHOR", Status.verified, "the digest is the one that you were told")
+    return Finding("ANCHOR", Status.failed, f"it is {digest[:12] or 'none'}, you were told {printable(expect)[:12]}")
 
 
 def render(found: Audit) -> str:
@@ -165,9 +157,8 @@ def render(found: Audit) -> str:
     lines = [f"{found.name}", f"digest {found.digest or '-'}", ""]
     for finding in (*found.findings, found.anchor):
         head = f"  {finding.id:9} {finding.status.value:15} "
-        lines += textwrap.wrap(
-            finding.question + " " + finding.found, width, initial_indent=head, subsequent_indent=" " * 28
-        )
+        lines.append(head + finding.question)
+        lines += textwrap.wrap(finding.found, width, initial_indent=" " * 28, subsequent_indent=" " * 28)
     lines += ["", f"Rebuild level: {found.level}  ({_LEVELS[found.level]})", ""]
     lines += [f"{name}: {verdict}" for name, verdict in found.verdicts().items()]
     todo = [f for f in (*found.findings, found.anchor) if f.status in {Status.failed, Status.not_yet}]

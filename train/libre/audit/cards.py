@@ -1,6 +1,6 @@
 """CARD and COST-02: what a person reads first, and what it would cost them to do it again."""
 
-from train.libre.audit.finding import Answer, Check, failed, verified
+from train.libre.audit.finding import Answer, Checks, failed, verified
 from train.libre.audit.subject import Subject
 
 _CARDS = ("README.md", "data/README.md", "standards/eu-summary.md")
@@ -30,7 +30,7 @@ def again(subject: Subject) -> Answer:
     return verified(f"under the {ceiling:.0f} euros that are called bearable: {named}")
 
 
-CHECKS = (
-    Check("COST-02", "could you bear to do it again?", again, "state what it costs again on named machines, and the sum that is called bearable"),
-    Check("CARD-01", "are the cards filled in?", cards, "fill every field of the cards from the run"),
-)  # fmt: skip
+CHECKS: Checks = {
+    "COST-02": again,
+    "CARD-01": cards,
+}

@@ -1,10 +1,11 @@
 """What a check is, and how it ends."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from train.libre.audit.subject import Subject
+from train.libre.audit.words import WORDS
 
 
 class Status(Enum):
@@ -31,14 +32,8 @@ def failed(found: str) -> Answer:
     return Status.failed, found
 
 
-@dataclass(frozen=True)
-class Check:
-    """`question` is what is asked, `look` finds the answer (BadInput: failed, for that reason), `mend` what to do."""
-
-    id: str
-    question: str
-    look: Callable[[Subject], Answer]
-    mend: str
+Checks = Mapping[str, Callable[[Subject], Answer]]
+"""Checks by their names; BadInput means failed, for that reason."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,25 @@ class Finding:
     """The answer to one check."""
 
     id: str
-    question: str
     status: Status
     found: str
-    mend: str
+
+    @property
+    def question(self) -> str:
+        """What was asked."""
+        return WORDS[self.id][0]
+
+    @property
+    def mend(self) -> str:
+        """What to do where the answer is no."""
+        return WORDS[self.id][1]
+
+    def record(self) -> dict[str, str]:
+        """As JSON."""
+        return {
+            "id": self.id,
+            "question": self.question,
+            "status": self.status.value,
+            "found": self.found,
+            "to_do": self.mend if self.status in {Status.failed, Status.not_yet} else "",
+        }

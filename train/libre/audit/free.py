@@ -1,8 +1,8 @@
 """Which licences are free, for texts, weights and programs: a table that a person can read and mend.
 
-No list marks them all rightly (the SPDX list says of no Creative Commons licence whether it is open), so it stands here.
-Free as the Definition of Free Cultural Works (freedomdefined.org) and the FSF use the word: use, study, change and share,
-for every purpose, without asking. What forbids commerce (NC) or change (ND), or names fields of use, is not.
+No list marks them all rightly (the SPDX list says of no Creative Commons licence whether it is open), so it stands
+here. Free as the Definition of Free Cultural Works (freedomdefined.org) and the FSF use the word: use, study, change
+and share, for every purpose, without asking. What forbids commerce (NC) or change (ND), or names fields of use, is not.
 """
 
 import re

@@ -8,7 +8,7 @@ import numpy as np
 
 from train.batches import order_digest
 from train.libre.audit import free
-from train.libre.audit.finding import Answer, Check, Status, failed, verified
+from train.libre.audit.finding import Answer, Checks, Status, failed, verified
 from train.libre.audit.subject import Subject
 from train.model import build_model
 from train.optim import schedule_factor
@@ -102,16 +102,16 @@ def cost(subject: Subject) -> Answer:
             f"not stated: {', '.join([*lacking, *([] if isinstance(stated['forecast'], dict) else ['forecast'])])}"
         )
     return verified(
-        f"{flops:.3g} operations, counted again; declared: {outcome['seconds']:.0f} s in {stated['attempts']} start(s), "
-        f"{outcome['kwh']:.3f} kWh, {outcome['eur']:.2f} euros"
+        f"{flops:.3g} operations, counted again; declared: {outcome['seconds']:.0f} s "
+        f"in {stated['attempts']} start(s), {outcome['kwh']:.3f} kWh, {outcome['eur']:.2f} euros"
     )
 
 
-CHECKS = (
-    Check("CODE-01", "is the program here?", source, "publish the source that was run, at a commit"),
-    Check("CODE-02", "is the program free?", source_licence, "choose a licence that both the OSI and the FSF call free"),
-    Check("CODE-03", "are its parts named and pinned?", dependencies, "list every package with version and licence"),
-    Check("CONF-01", "are all settings here?", config, "publish the resolved config of the run, and no other"),
-    Check("CONF-02", "does each choice say why?", reasons, "give every choice its `why`"),
-    Check("COST-01", "is it said what it cost?", cost, "state operations, time, energy, money, and the forecast"),
-)  # fmt: skip
+CHECKS: Checks = {
+    "CODE-01": source,
+    "CODE-02": source_licence,
+    "CODE-03": dependencies,
+    "CONF-01": config,
+    "CONF-02": reasons,
+    "COST-01": cost,
+}

@@ -2,7 +2,7 @@
 
 import re
 
-from train.libre.audit.finding import Answer, Check, failed, verified
+from train.libre.audit.finding import Answer, Checks, failed, verified
 from train.libre.audit.subject import Subject
 from train.records import digest_file, printable
 from train.release import SUMS, root_digest
@@ -27,6 +27,6 @@ def whole(subject: Subject) -> Answer:
     return verified(f"{len(files)} files, as they were sealed")
 
 
-CHECKS = (
-    Check("SEAL-01", "is it as it was published?", whole, "fetch it again, or ask who gave it to you"),
-)  # fmt: skip
+CHECKS: Checks = {
+    "SEAL-01": whole,
+}

@@ -162,10 +162,11 @@ class Subject:
 
     def rebuilds(self) -> Iterator[dict[str, Any]]:
         """The statements of those who remade this release; of another release's none."""
+        digest = self.record["digest"]
         for name in self.files:
             if name.startswith("attest/rebuilds/") and name.endswith(".json"):
                 statement = self.json(name)
-                if statement["subject"][0]["digest"]["sha256"] == self.record["digest"]:
+                if statement["subject"][0]["digest"]["sha256"] == digest:
                     yield statement["predicate"]["rebuild"] | statement["predicate"]["runDetails"]
 
     @cached_property
@@ -193,7 +194,9 @@ class Subject:
 
 def _walk(folder: Path) -> tuple[list[str], list[str]]:
     """(files, what is neither file nor folder), without following a link."""
-    files, irregular, ahead = [], [], [folder]
+    files: list[str] = []
+    irregular: list[str] = []
+    ahead = [folder]
     while ahead:
         for path in sorted(ahead.pop().iterdir()):
             name, mode = path.relative_to(folder).as_posix(), path.lstat().st_mode

@@ -1,0 +1,99 @@
+"""What a run takes, counted beforehand, is what it took; a budget is kept; a machine may be one's own."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from train.__main__ import main
+from train.config import compose
+from train.libre.audit import Subject
+from train.plan import Needs, afford, estimate, find_machine, machine_here, machines
+from train.records import BadInput
+
+
+def needs(*words: str) -> Needs:
+    config = compose(words)
+    return Needs(config.model, config.objective, config.optim, config.parallel, config.tokenizer.sentinels)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "falcon", "bloom", "bert", "t5", "xlnet"])
+def test_every_family_is_counted(family: str) -> None:
+    found = estimate(needs("+experiment=tiny", f"model={family}"))
+    assert 2e6 < found.parameters < 9e6
+    assert 3.4e6 < found.tokens < 3.6e6
+    assert 0.5 < found.flops / found.six_nd < 2
+    assert min(found.memory.values()) > 0
+
+
+def test_the_count_is_what_a_release_states(release: Path, tmp_path: Path) -> None:
+    recipe = Subject(release, tmp_path).recipe
+    found = estimate(Needs(recipe.model, recipe.objective, recipe.optim, recipe.parallel, recipe.tokenizer.sentinels))
+    stated = json.loads((release / "release.json").read_text())
+    assert found.parameters == stated["weights"]["parameters"]
+    assert found.tokens == stated["cost"]["outcome"]["tokens"]
+    assert found.flops == stated["cost"]["outcome"]["flops"]
+    forecast = stated["cost"]["forecast"]["training_seconds"]
+    assert forecast > 0
+
+
+def test_the_published_size_takes_the_published_operations() -> None:
+    """GPT-3's table D.1 counts 6 for each parameter and token; attention and the head come on top at this length."""
+    found = estimate(needs("+experiment=tiny", "model=gpt2_base", "optim.steps=10"))
+    assert 1.0 < found.flops / found.six_nd < 1.3
+
+
+@pytest.mark.parametrize("budget", ["2h", "90min", "50eur"])
+def test_a_budget_is_nearly_spent_and_never_overspent(budget: str) -> None:
+    machine = find_machine("a100")
+    affordable = machine.affords(budget)
+    found, words = afford(needs("+experiment=tiny"), affordable)
+    assert 0.4 * affordable < found.flops <= affordable
+    pasted = needs("+experiment=tiny", *words)
+    assert estimate(pasted).flops == found.flops
+    assert 19 < found.tokens / found.parameters <= 20
+
+
+def test_this_machine_is_measured() -> None:
+    config = compose(["+experiment=smoke", "model.d_model=32", "model.d_ff=64", "run.threads=1"])
+    asked = Needs(config.model, config.objective, config.optim, config.parallel, 0)
+    machine = machine_here(asked, config.run)
+    assert 0 < machine.seconds(estimate(asked).flops) < 60
+
+
+def test_a_machine_of_one_s_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "school.yaml"
+    file.write_text("{devices: 2, flops: 1.0e+13, share: 0.5, watts: 200, eur: 0}")
+    words = ["plan", "+experiment=tiny", "--machine", str(file), "--json", str(tmp_path / "plan.json")]
+    assert main(words) == 0
+    found = json.loads((tmp_path / "plan.json").read_text())
+    assert found["machines"][0]["machine"] == "school"
+    assert found["machines"][0]["hours"] == pytest.approx(found["flops"] / 1e13 / 3600, abs=1e-6)
+    assert "parameters  5,114,112" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--machine", "cray"], "neither a file nor one of laptop, a100, h100x8"),
+        (["--machine", "a100", "--budget", "much"], "2h, 30min, 50eur"),
+        (["--machine", "a100", "--budget", "0h"], "2h, 30min, 50eur"),
+        (["--machine", "laptop", "--budget", "0.0001min"], "not enough"),
+        (["--machine", "a100", "--budget", "2h", "model=bert"], "reckons for model=llama"),
+    ],
+)
+def test_what_cannot_be_planned_is_said_in_a_line(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "+experiment=tiny", *words]) == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert said.count("\n") == 1
+
+
+def test_the_table_is_whole(tmp_path: Path) -> None:
+    assert [machine.name for machine in machines()] == ["laptop", "a100", "h100x8"]
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("{devices: 2, flops: 0, share: 0.5, watts: 200, eur: 0}")
+    with pytest.raises(BadInput, match="the first three above 0"):
+        find_machine(str(broken))
