@@ -18,7 +18,7 @@ The map of the house, in the order in which data walks through it:
     plan/          what a run takes and costs, before and after it
     standards/     one writer each, exports of release.json
     release/       what is published: data, recipe and weights together
-    libre/         the freedoms as commands: audit, rebuild, trace, compare
+    libre/         the freedoms as commands: audit, rebuild, remake, trace, compare
     recipe.py      the stages in order
     config.py      the rooms' configs, composed
     records.py     what is handed between rooms

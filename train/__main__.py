@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 _CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "plan": _plan,
         "audit": _audit,
         "rebuild": _rebuild,
+        "remake": _remake,
         "trace": _trace,
         "compare": _compare,
     }
@@ -93,6 +95,7 @@ def _overview() -> str:
         "  python -m train plan +experiment=NAME      what a run costs before it is spent, or what a budget affords",
         "  python -m train audit RELEASE              is it free in practice? every check, and what is missing",
         "  python -m train rebuild RELEASE            make it again from what is in it, and compare bit for bit",
+        "  python -m train remake RELEASE ...         make it otherwise: without an author, with another size",
         "  python -m train compare RELEASE RELEASE    ingredients, choices, cost and scores side by side",
         '  python -m train trace RELEASE "text"       which training documents hold these words, and who wrote them',
     ]
@@ -111,6 +114,11 @@ def _run(words: list[str]) -> int:
     if show:
         print(to_yaml(public(resolved(config))))
         return 0
+    return _follow(config, json_file)
+
+
+def _follow(config: Any, json_file: str | None) -> int:
+    """Run the recipe of this config to its release."""
     from train.recipe import Stopped, run_recipe
     from train.release import describe
 
@@ -290,6 +298,20 @@ def _rebuild(words: list[str]) -> int:
     _write_json(given.json, vars(found))
     print(found.render())
     return 0 if found.identical else 1
+
+
+def _remake(words: list[str]) -> int:
+    parser = _parser("remake", "A new release from an old one: without some texts, or with other choices. Offline.")
+    parser.add_argument("changes", nargs="*", metavar="group.key=value", help="what to change in its recipe")
+    parser.add_argument("--without", action="append", default=[], metavar="author=NAME", help="or title=, id=, source=")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="the new run; its release is DIR/release"
+    )
+    parser.add_argument("--why", default="no reason was given", help="for the new release's card")
+    given = parser.parse_intermixed_args(words)
+    from train.libre import remake
+
+    return _follow(remake(given.release, given.out, given.without, given.changes, given.why), given.json)
 
 
 def _compare(words: list[str]) -> int:

@@ -129,8 +129,14 @@ def compose(overrides: Sequence[str]) -> Config:
         raise BadInput(_in_one_line(error)) from error
 
 
-def read_config(path: Path) -> Config:
-    """The config that a release was made with, from its recipe/config.yaml. Raises BadInput if it is not one."""
+def read_config(path: Path, words: Sequence[str] = ()) -> Config:
+    """The config that a release was made with, from its recipe/config.yaml, with `words` (key=value) changed in it.
+
+    Raises BadInput if it is not one.
+    """
+    _check(words)
+    if chosen := [word for word in words if word.partition("=")[0] in groups()]:
+        raise BadInput(f"{printable(chosen[0])}: a release's choices are made; change their keys (group.key=value)")
     try:
         if any(isinstance(event, AliasEvent) for event in yaml.parse(path.read_text("utf-8"))):
             raise BadInput(f"{path}: names a part of itself, which could blow up to any size")
@@ -140,7 +146,7 @@ def read_config(path: Path) -> Config:
             raise BadInput(f"{path}: a model of family {printable(str(family))!r}; known are {', '.join(CONFIGS)}")
         schema = OmegaConf.structured(Config)
         schema.model = OmegaConf.structured(CONFIGS[family])
-        return _to_objects(OmegaConf.merge(schema, values))
+        return _to_objects(OmegaConf.merge(schema, values, OmegaConf.from_dotlist(list(words))))
     except (OmegaConfBaseException, YAMLError, AttributeError, OSError, ValueError) as error:
         raise BadInput(f"{path}: not a config that can be read ({_in_one_line(error)})") from error
 

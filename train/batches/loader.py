@@ -33,7 +33,7 @@ class Tokens(Protocol):
         """The tokens from `start` on, before `stop`."""
         ...
 
-    def document_at(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def document_at(self, position: npt.NDArray[np.int64]) -> npt.NDArray[np.integer]:
         """The number of the document that holds each position."""
         ...
 

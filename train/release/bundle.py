@@ -142,7 +142,7 @@ def _record(parts: Ingredients, code: dict[str, Any]) -> dict[str, Any]:
         "made_by": f"fusee {__version__}",
         "publisher": parts.config.publisher,
         "contact": parts.config.contact,
-        "lineage": [],
+        "lineage": [dict(parts.config.made_from)] if parts.config.made_from else [],
         "ingredients": {
             "documents": {
                 "digest": summary["documents_digest"], "count": summary["kept"], "bytes": summary["kept_bytes"],

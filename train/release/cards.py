@@ -100,7 +100,7 @@ Data, recipe and weights are published together: `release.json` holds the digest
 
 Published by {text(config.publisher)}. Contact: {text(config.contact)}.
 
-## What it is for
+{_lineage(config)}## What it is for
 
 {config.purpose}
 
@@ -159,6 +159,19 @@ Everything else stands in `recipe/config.yaml`, where no default is implicit; th
 ## Licence
 
 Weights: {text(config.weights_licence)}. Code: Apache-2.0. Documents: see `data/README.md` and `ATTRIBUTION.md`.
+"""
+
+
+def _lineage(config: ReleaseConfig) -> str:
+    """From which release this one was remade, if from any."""
+    if not config.made_from:
+        return ""
+    of = {key: text(value) for key, value in config.made_from.items()}
+    return f"""## What it was remade from
+
+{of["release"]} ({of["digest"]}): its documents and recipe, trained from nothing again. Changed: {of["changes"]}. Why:
+{of["why"]}
+
 """
 
 

@@ -9,6 +9,7 @@ from train.records import MACHINE, BadInput
 class ReleaseConfig:
     """Who publishes, under which licence, and what the model is for; `gguf` adds a file for llama.cpp.
 
+    `made_from`: the release that this one remakes, and what was changed (`python -m train remake` writes it).
     `bearable_eur`: what the publisher holds that somebody else could spend to do it again.
     """
 
@@ -17,6 +18,7 @@ class ReleaseConfig:
     publisher: str = field(default="whoever ran this recipe (release.publisher names them)", metadata=MACHINE)
     contact: str = field(default="whoever gave you this folder (release.contact names them)", metadata=MACHINE)
     gguf: bool = field(default=False, metadata=MACHINE)
+    made_from: dict[str, str] = field(default_factory=dict, metadata=MACHINE)
     bearable_eur: float = field(default=100.0, metadata=MACHINE)
     purpose: str = field(
         default=(

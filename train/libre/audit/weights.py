@@ -92,11 +92,11 @@ def base(subject: Subject) -> Answer:
     named = [key for key in _front_matter(subject) if key == "base_model"]
     if named and not subject.record["lineage"]:
         return failed("the card names a base model that release.json does not")
-    if subject.record["lineage"]:
-        return failed("it was made from another release, which this program cannot yet follow")
     status, found = steps(subject)
     if status is not Status.verified:
         return failed(f"whether it began from nothing cannot be seen: {found}")
+    if remade := [f"{row['release']} ({row['digest'][:12]}), {row['changes']}" for row in subject.record["lineage"]]:
+        return verified(f"no weights, they begin from the seed; documents and recipe: {'; '.join(remade)}")
     return verified("none: the first checkpoint is the initial weights that the seed gives")
 
 

@@ -1,0 +1,49 @@
+"""A new release from an old one: its documents without some, its recipe with other choices, its lineage told."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from train.config import Config, read_config
+from train.documents import Kind, SourceConfig
+from train.records import BadInput, printable
+from train.release import read_release
+
+_LISTS = {"author": "authors", "title": "titles", "id": "ids", "source": "sources"}
+
+
+def remake(release: Path, out: Path, without: Sequence[str], words: Sequence[str], why: str) -> Config:
+    """The config of a run in `out` that remakes `release` otherwise; `run_recipe` does it, offline.
+
+    `without`: author=NAME, title=..., id=... or source=...; `words`: group.key=value. Raises BadInput for what is
+    neither, and if nothing would change.
+    """
+    record = read_release(release)
+    config = read_config(release / "recipe" / "config.yaml", words)
+    if not without and not words:
+        raise BadInput("nothing would change: say --without author=..., or group.key=value")
+    for wish in without:
+        kind, equals, name = wish.partition("=")
+        if kind not in _LISTS or not equals or not name:
+            raise BadInput(f"--without {printable(wish)}: say author=NAME, title=..., id=... or source=...")
+        getattr(config.data.exclude, _LISTS[kind]).append(name)
+    sources = config.data.sources.values()
+    theirs = SourceConfig(
+        kind=Kind.release,
+        path=str(release.resolve()),
+        rights_reserved="; ".join(dict.fromkeys(s.rights_reserved for s in sources if s.rights_reserved)),
+        generator="; ".join(dict.fromkeys(s.generator for s in sources if s.generator)),
+    )
+    changes = [*(f"without {wish}" for wish in without), *words]
+    made_from = {
+        "release": str(record["name"]),
+        "digest": str(record["digest"]),
+        "changes": "; ".join(changes),
+        "why": why,
+    }
+    return replace(
+        config,
+        data=replace(config.data, sources={"release": theirs}),
+        run=replace(config.run, folder=str(out.resolve().parent), name=out.name),
+        release=replace(config.release, made_from=made_from),
+    )
