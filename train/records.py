@@ -146,6 +146,16 @@ def read_json(path: Path) -> Any:
         raise BadInput(f"{path}: cannot be read as JSON ({error})") from error
 
 
+def read_rows(path: Path, longest: int = 2**24) -> Iterator[dict[str, Any]]:
+    """The tables in a file of JSON lines, one at a time; a line of more than `longest` bytes is none."""
+    try:
+        with path.open("rb") as file:
+            while line := file.readline(longest):
+                yield dict(json.loads(line))
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise BadInput(f"{path}: cannot be read as lines of JSON ({error})") from error
+
+
 def printable(text: str) -> str:
     """`text` on one line, without control characters: titles and prompts come from outside."""
     return "".join(char if char.isprintable() else " " for char in text)

@@ -102,7 +102,7 @@ def test_who_rewrites_every_sum_is_found_by_a_digest_from_elsewhere(copy: Path, 
     ("name", "change", "check", "says"),
     [
         ("data/manifest.jsonl", ("CC0-1.0", "CC-BY-NC-4.0"), "DATA-05", "not among the licences"),
-        ("data/manifest.jsonl", ("Author 1", "Somebody"), "DATA-01", "part at"),
+        ("data/manifest.jsonl", ("Author 1", "Somebody"), "DATA-01", "manifest lists"),
         ("data/excluded.jsonl", None, "DATA-04", "others than those"),
         ("data/summary.json", ('"kept": ', '"kept": 1'), "DATA-09", "kept"),
         ("ATTRIBUTION.md", ("Author 1", "Nobody"), "DATA-06", "not what the manifest gives"),

@@ -1,10 +1,10 @@
 """Documents: sources in, a corpus out, with everything that was left out beside it."""
 
-from train.documents.corpus import SPLITS, DataConfig, Summary, build_corpus, fetch
+from train.documents.corpus import DataConfig, Summary, build_corpus, fetch
 from train.documents.licences import refusal
 from train.documents.rules import ExcludeConfig, RulesConfig
 from train.documents.sources import Kind, SourceConfig
-from train.documents.store import documents_file, largest_group, read_documents
+from train.documents.store import SPLITS, documents_file, largest_group, read_documents, read_release_documents
 
 __all__ = [
     "SPLITS",
@@ -19,5 +19,6 @@ __all__ = [
     "fetch",
     "largest_group",
     "read_documents",
+    "read_release_documents",
     "refusal",
 ]

@@ -12,7 +12,7 @@ from typing import Any
 
 from train.documents.rules import ExcludeConfig, Rule, RulesConfig, detect_language, find_personal_data, make_rules
 from train.documents.sources import SourceConfig, fetch_source, read_source
-from train.documents.store import write_documents
+from train.documents.store import SPLITS, write_documents
 from train.records import (
     MACHINE,
     BadInput,
@@ -24,8 +24,6 @@ from train.records import (
     write_atomically,
     write_json,
 )
-
-SPLITS = ("train", "validation")
 
 
 @dataclass(kw_only=True)

@@ -1,12 +1,13 @@
 """Documents on disk: Parquet, one file per split, written and read a few documents at a time."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from train.records import BadInput, Document, Excluded, printable, write_atomically
+from train.records import BadInput, Document, Excluded, printable, read_rows, write_atomically
+
+SPLITS = ("train", "validation")
 
 _GROUP = 64
 _COLUMNS = (
@@ -49,26 +50,20 @@ def largest_group(folder: Path, split: str) -> int:
 
 def read_release_documents(folder: Path) -> Iterator[Document | Excluded]:
     """The documents of a release in the order of its manifest, each held against it, and then what was left out."""
-    texts: dict[str, Iterator[Document]] = {}
-    for row in _rows(folder / "data" / "manifest.jsonl"):
-        split = str(row.get("split"))
-        document = next(texts.setdefault(split, read_documents(folder / "data", split)), None)
+    texts = {split: read_documents(folder / "data", split) for split in SPLITS}
+    for row in read_rows(folder / "data" / "manifest.jsonl"):
+        document = next(texts.get(str(row.get("split")), iter(())), None)
         if document is None or document.metadata() != row or not document.is_whole():
             raise BadInput(f"{folder}: {printable(str(row.get('id')))} is not the document that its manifest lists")
         yield document
-    for row in _rows(folder / "data" / "excluded.jsonl"):
+    for split, rest in texts.items():
+        if next(rest, None) is not None:
+            raise BadInput(f"{documents_file(folder / 'data', split)}: holds documents that the manifest does not list")
+    for row in read_rows(folder / "data" / "excluded.jsonl"):
         try:
             yield Excluded(**{**row, "authors": tuple(row["authors"])})
         except (KeyError, TypeError) as error:
             raise BadInput(f"{folder}/data/excluded.jsonl: a line without {printable(str(error))}") from error
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    try:
-        with path.open(encoding="utf-8") as lines:
-            yield from (dict(json.loads(line)) for line in lines)
-    except (OSError, ValueError, TypeError) as error:
-        raise BadInput(f"{path}: cannot be read as lines of JSON ({error})") from error
 
 
 class DocumentWriter:

@@ -6,7 +6,6 @@ repetition, ten thousand times (the paired bootstrap: Efron, 1979; Koehn, 2004).
 kind might show, not what another seed would.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 
 from train.config import read_config, resolved
 from train.numerics import uniform_integers
-from train.records import BadInput, Json, printable
+from train.records import BadInput, Json, printable, read_rows
 from train.release import read_release
 
 _DRAWS = 10_000
@@ -54,18 +53,10 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
         raise BadInput(f"{first} or {second}: release.json lacks {printable(str(error))}") from error
 
 
-def _rows(path: Path) -> Iterator[Any]:
-    try:
-        with path.open(encoding="utf-8") as lines:
-            yield from (json.loads(line) for line in lines)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: cannot be read as lines of JSON ({error})") from error
-
-
 def _documents(folder: Path) -> dict[str, Json]:
     """The manifest by sha256."""
     try:
-        return {row["sha256"]: row for row in _rows(folder / "data" / "manifest.jsonl")}
+        return {row["sha256"]: row for row in read_rows(folder / "data" / "manifest.jsonl")}
     except (KeyError, TypeError) as error:
         raise BadInput(f"{folder}/data/manifest.jsonl: a document without {printable(str(error))}") from error
 
@@ -86,7 +77,7 @@ def _by_one_alone(texts: list[dict[str, Json]], folders: list[Path]) -> list[dic
     for mine, other in ((0, 1), (1, 0)):
         alone = train[mine] - train[other]
         rules = Counter(
-            row["rule"] for row in _rows(folders[other] / "data" / "excluded.jsonl") if row["sha256"] in alone
+            row["rule"] for row in read_rows(folders[other] / "data" / "excluded.jsonl") if row["sha256"] in alone
         )
         authors = Counter(author for digest in alone for author in texts[mine][digest]["authors"] or ["unknown"])
         found.append(

@@ -4,7 +4,6 @@ Nothing is followed out of it, nothing is unpickled or run, and no file decides 
 checks need is worked out once.
 """
 
-import json
 import stat
 import tarfile
 from collections.abc import Iterator
@@ -14,14 +13,13 @@ from typing import Any
 
 from train.batches import Sequences, build_objective
 from train.config import Config, config_digest, read_config
-from train.documents import SPLITS, Summary, largest_group, read_documents
+from train.documents import SPLITS, Summary, largest_group, read_documents, read_release_documents
 from train.index import Index, build_index, open_index
-from train.records import BadInput, Document, Excluded, digest_json, printable, read_json
+from train.records import BadInput, Document, digest_json, printable, read_json, read_rows
 from train.release import RECORD, SUMS, read_release
 from train.tokens import TokenStore, load_tokenizer, load_vocabulary, write_shards
 
 _LARGEST_TEXT = 2**26  # bytes of a JSON, YAML or Markdown file that is read whole
-_LARGEST_LINE = 2**24
 _LARGEST_GROUP = 2**30  # bytes of documents that are unpacked at once
 _WHOLE = {".json", ".yaml", ".md", ".txt"}
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".msgpack", ".h5"}
@@ -58,15 +56,7 @@ class Subject:
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
         """A file of JSON lines, one at a time."""
-        with self.path(name).open("rb") as file:
-            while line := file.readline(_LARGEST_LINE):
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    raise BadInput(f"{name}: a line that is not JSON ({error})") from error
-                if not isinstance(row, dict):
-                    raise BadInput(f"{name}: a line that is not a table")
-                yield row
+        yield from read_rows(self.path(name))
 
     def pickles(self) -> list[str]:
         """Files that a program would have to unpickle, by their names and by how they begin."""
@@ -107,29 +97,28 @@ class Subject:
 
         Raises BadInput at the first document whose text is not the one that the manifest lists.
         """
-        summary, texts = Summary(), {split: self.documents(split) for split in SPLITS}
-        for row in self.rows("data/manifest.jsonl"):
-            document = next(texts.get(row.get("split", ""), iter(())), None)
-            if document is None or document.metadata() != row:
-                raise BadInput(f"data/manifest.jsonl and the documents part at {str(row.get('id'))[:80]}")
-            summary.add(document)
-        for split, rest in texts.items():
-            if next(rest, None) is not None:
-                raise BadInput(f"data/documents-{split}.parquet: holds documents that the manifest does not list")
-        for row in self.rows("data/excluded.jsonl"):
-            summary.add(Excluded(**{**row, "authors": tuple(row["authors"])}))
+        summary = Summary()
+        for name in ("data/manifest.jsonl", "data/excluded.jsonl", *map(self._table, SPLITS)):
+            self.path(name)
+        for item in read_release_documents(self.folder):
+            summary.add(item)
         return summary.finish()
 
     def documents(self, split: str) -> Iterator[Document]:
         """The documents of a split, each held against its own digest."""
-        name = f"data/documents-{split}.parquet"
-        self.path(name)
-        if largest_group(self.folder / "data", split) > _LARGEST_GROUP:
-            raise BadInput(f"{name}: would be unpacked to more than {_LARGEST_GROUP >> 20} MB at once")
+        name = self._table(split)
         for document in read_documents(self.folder / "data", split):
             if not document.is_whole():
                 raise BadInput(f"{name}: the text of {document.id[:80]} is not the one that was listed")
             yield document
+
+    def _table(self, split: str) -> str:
+        """The name of a split's file, if reading it takes no more memory than we have."""
+        name = f"data/documents-{split}.parquet"
+        self.path(name)
+        if largest_group(self.folder / "data", split) > _LARGEST_GROUP:
+            raise BadInput(f"{name}: would be unpacked to more than {_LARGEST_GROUP >> 20} MB at once")
+        return name
 
     @cached_property
     def tokens(self) -> dict[str, str]:
