@@ -4,6 +4,7 @@ Twenty tokens for each parameter (Hoffmann et al., "Training Compute-Optimal Lar
 that grows with them: as many layers as the width has 64s, heads of 64, an MLP two and a half times as wide.
 """
 
+from bisect import bisect_right
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from train.records import BadInput
 
 _TOKENS_A_PARAMETER = 20
 _HEAD = 64
-_WIDEST = 8192
+_MOST_HEADS = 128
 
 
 def afford(needs: Needs, flops: float) -> tuple[Estimate, list[str]]:
@@ -22,23 +23,21 @@ def afford(needs: Needs, flops: float) -> tuple[Estimate, list[str]]:
     """
     if needs.model.name != "llama":
         raise BadInput(f"--budget reckons for model=llama; a {needs.model.name}'s shape is for you to choose")
-    best: tuple[Estimate, list[str]] | None = None
-    width = 2 * _HEAD
-    while width <= _WIDEST and (found := _at(needs, width))[0].flops <= flops:
-        best, width = found, width + _HEAD
-    if best is None:
+    sizes = range(2, _MOST_HEADS + 1)
+    fits = bisect_right(sizes, flops, key=lambda heads: _at(needs, heads)[0].flops)
+    if not fits:
         raise BadInput("--budget: not enough for a model of width 128; a run of a minute is +experiment=smoke")
-    return best
+    return _at(needs, sizes[fits - 1])
 
 
-def _at(needs: Needs, width: int) -> tuple[Estimate, list[str]]:
-    heads = width // _HEAD
+def _at(needs: Needs, heads: int) -> tuple[Estimate, list[str]]:
+    """A model of so many heads of 64, trained on as many tokens as its size asks for."""
     shape: dict[str, Any] = {
-        "d_model": width, "n_layers": max(2, heads), "n_heads": heads, "n_kv_heads": heads, "d_head": _HEAD,
+        "d_model": heads * _HEAD, "n_layers": heads, "n_heads": heads, "n_kv_heads": heads, "d_head": _HEAD,
         "d_ff": round(2.5 * heads) * _HEAD,
     }  # fmt: skip
-    scaled = replace(needs, model=replace(needs.model, **shape))
-    one = estimate(replace(scaled, optim=replace(needs.optim, steps=1, warmup_steps=0)))
+    optim = replace(needs.optim, steps=1, warmup_steps=0)
+    one = estimate(replace(needs, model=replace(needs.model, **shape), optim=optim))
     steps = max(1, _TOKENS_A_PARAMETER * one.parameters // one.tokens)
-    words = [f"model.{key}={value}" for key, value in shape.items()] + [f"optim.steps={steps}"]
-    return estimate(replace(scaled, optim=replace(needs.optim, steps=steps, warmup_steps=0))), words
+    whole = replace(one, tokens=steps * one.tokens, flops=steps * one.flops, six_nd=steps * one.six_nd)
+    return whole, [f"model.{key}={value}" for key, value in shape.items()] + [f"optim.steps={steps}"]
