@@ -12,7 +12,7 @@ import torch
 from tests.conftest import ROOT, small_run, write_school
 from train.config import compose
 from train.recipe import run_recipe
-from train.records import BadInput
+from train.records import BadInput, write_json
 from train.run import lock_folder, read_metrics
 
 GOLDEN = Path(__file__).parent / "golden.json"
@@ -94,6 +94,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(school: Path, tmp_path: Path, m
 
     monkeypatch.setattr(loop, "linear_cross_entropy", broken)
     words = small_run(school, tmp_path)
+    write_json(tmp_path / "small" / "forecast.json", {"training_seconds": 1.0})  # no steps are taken before the first
     with pytest.raises(BadInput, match=r"nan at step 7 \(sequences \[\d+"):
         run_recipe(compose(words))
     monkeypatch.undo()

@@ -14,6 +14,7 @@ import pytest
 from tests.conftest import ROOT, small_run, write_school
 from train.config import compose
 from train.recipe import run_recipe
+from train.run import RunFolder
 
 
 def start(words: list[str]) -> subprocess.Popen[str]:
@@ -137,6 +138,15 @@ def test_a_kill_within_each_stage(undisturbed: tuple[Path, dict], tmp_path: Path
         process.kill()
         process.communicate()
     assert finish(words) == wanted
+
+
+def test_what_was_left_half_written_is_taken_away(tmp_path: Path) -> None:
+    """A kill while a file of a release is written leaves one half-written thing within another."""
+    (tmp_path / ".release.tmp").mkdir()
+    for name in (".release.tmp/.config.json.7.tmp", ".config.yaml.7.tmp"):
+        (tmp_path / name).write_text("{")
+    RunFolder(tmp_path, {})
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_micro_batches_and_a_second_command(undisturbed: tuple[Path, dict], capsys, tmp_path: Path) -> None:

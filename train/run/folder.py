@@ -70,7 +70,7 @@ class RunFolder:
     def _tidy(self) -> None:
         """Take away what a killed run left half-written."""
         for path in [*self.path.glob(".*.tmp"), *self.path.glob("*/.*.tmp")]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)  # one may lie within another
 
     def _keep_or_begin_anew(self, before: Json, now: Json) -> None:
         """A folder with weights belongs to its recipe; one in which nothing was trained yet may change its mind."""
