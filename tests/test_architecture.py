@@ -60,6 +60,7 @@ DOORS = {
     "rfc8785": {"records"},
     "psutil": {"numerics"},
     "yaml": {"config", "plan"},
+    "packaging": {"release"},
 }
 
 

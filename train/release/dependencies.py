@@ -4,6 +4,8 @@ import re
 from importlib import metadata
 from typing import Any
 
+from packaging.requirements import Requirement
+
 _NOT_FREE = {"NVIDIA": "NVIDIA's driver and CUDA libraries"}
 _UNSTATED = {"antlr4-python3-runtime": "BSD-3-Clause"}  # says "BSD" and leaves the rest to a file
 
@@ -22,7 +24,8 @@ def dependencies(accelerator: str) -> dict[str, Any]:
         if key in found:
             continue
         found[key] = {"name": key, "version": package.version, "licence": _licence(package.metadata)}
-        ahead += [re.split(r"[\s;<>=!~\[(]", need)[0] for need in package.requires or [] if "extra ==" not in need]
+        needs = [Requirement(need) for need in package.requires or []]
+        ahead += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
     found.pop("fusee", None)
     parts = [said for word, said in _NOT_FREE.items() if word in accelerator.upper()]
     return {"packages": [found[key] for key in sorted(found)], "non_free_parts": parts}
