@@ -23,5 +23,5 @@ def render(found: Estimate, asked: Sequence[Machine], words: Sequence[str]) -> s
         lines.append(f"{machine.name:24} {price.hours:10.3g} {price.kwh:10.3g} {price.kg_co2e:10.3g} {price.eur:10.3g}")
     lines += ["", "Training alone. Speeds of machines with a name, their draw and prices: train/plan/machines.yaml."]
     if words:
-        lines += ["", "To paste:", f"  {' '.join(words)}"]
+        lines += ["", "To paste (a corpus with fewer tokens is read several times):", f"  {' '.join(words)}"]
     return "\n".join(lines)
