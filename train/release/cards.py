@@ -29,16 +29,19 @@ def _usage(recipe: Json) -> str:
     if recipe["objective"]["name"] == "span_corruption":
         asked = json.dumps(f"{prompt} <extra_id_0>", ensure_ascii=False)
         return f"""from transformers import AutoTokenizer, T5ForConditionalGeneration
+
 folder = "path/to/this/folder"
 model, tokenizer = T5ForConditionalGeneration.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
 print(tokenizer.decode(model.generate(**tokenizer({asked}, return_tensors="pt"))[0]))"""
     if recipe["objective"]["name"] == "masked":
         asked = json.dumps(f"{prompt} {recipe['tokenizer']['mask_token']}.", ensure_ascii=False)
         return f"""from transformers import pipeline
+
 fill = pipeline("fill-mask", model="path/to/this/folder")
 print(fill({asked})[0]["sequence"])"""
     asked = json.dumps(prompt, ensure_ascii=False)
     return f"""from transformers import pipeline
+
 speak = pipeline("text-generation", model="path/to/this/folder")
 print(speak({asked}, max_new_tokens=40)[0]["generated_text"])"""
 
