@@ -32,8 +32,23 @@ BELOW = {
     "sample": {"tokens", "model", "hugging_face"},
     "release": {"documents", "hugging_face", "model", "run", "standards"},
     "config": {"batches", "documents", "tokens", "model", "optim", "parallel", "run", "evaluate", "release"},
-    "recipe": {"config", "documents", "tokens", "batches", "model", "plan", "run", "evaluate", "sample", "release"},
-    "__main__": {"config", "plan", "recipe", "release", "run", "sample", "evaluate", "libre"},
+    "recipe": {
+        *(
+            "config",
+            "documents",
+            "tokens",
+            "batches",
+            "model",
+            "parallel",
+            "plan",
+            "run",
+            "evaluate",
+            "sample",
+            "release",
+        ),
+    },
+    "verbs": {"config", "plan", "recipe", "release", "run", "sample", "evaluate", "libre"},
+    "__main__": {"verbs"},
     "__init__": set(),
 }
 SERVES_ALL = {"records", "numerics", "train"}

@@ -1,4 +1,4 @@
-"""Cross-entropy from hidden states, in float32, without ever holding all the logits.
+"""Cross-entropy from hidden states, in float32 or float64, without ever holding all the logits.
 
 The head and its softmax are applied to a few rows at a time, and the gradients with them, so that memory for logits is
 bounded whatever the batch and the vocabulary. The gradients are made in the forward pass, where the logits are at hand:
@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from train.numerics import widen
 from train.records import IGNORE
 
 _CHUNK_LOGITS = 2**22  # logits at once: 16 MB in float32
@@ -31,8 +32,8 @@ def linear_cross_entropy(
 ) -> Float[Tensor, ""]:
     """The sum over rows of -log softmax(hidden @ weight.T + bias)[target]; a target of IGNORE counts nothing.
 
-    The products are made in `precision`; the softmax, the sums and the weights' gradients are float32. `compiling`
-    fuses the softmax with its gradient.
+    The products are made in `precision`; the softmax and the sums are float32 (in float64 that), the gradients of
+    the weights as these. `compiling` fuses the softmax with its gradient.
     """
     loss: Tensor = _LinearCrossEntropy.apply(hidden.to(precision), weight, bias, targets, compiling)  # type: ignore[no-untyped-call]
     return loss
@@ -47,10 +48,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
             matrix = weight.to(hidden.dtype)
             need = any(ctx.needs_input_grad)
             softmax_error = _compiled_softmax_error() if compiling else _softmax_error
-            gradients = [torch.empty_like(hidden), torch.zeros_like(weight, dtype=torch.float32)] if need else []
+            gradients = [torch.empty_like(hidden), torch.zeros_like(weight)] if need else []
             if need and bias is not None:
-                gradients.append(torch.zeros_like(bias, dtype=torch.float32))
-            total = torch.zeros((), dtype=torch.float32, device=hidden.device)
+                gradients.append(torch.zeros_like(bias))
+            total = torch.zeros((), dtype=weight.dtype, device=hidden.device)
             rows = max(1, _CHUNK_LOGITS // weight.shape[0])
             for start in range(0, len(hidden), rows):
                 part = slice(start, start + rows)
@@ -58,9 +59,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
                 total += loss
                 if need:
                     gradients[0][part] = error @ matrix
-                    gradients[1] += (error.T @ hidden[part]).float()
+                    gradients[1] += error.T @ hidden[part]
                 if need and bias is not None:
-                    gradients[2] += error.float().sum(0)
+                    gradients[2] += widen(error).sum(0)
         ctx.save_for_backward(*gradients)
         return total
 
@@ -78,10 +79,10 @@ def _compiled_softmax_error() -> Callable[..., tuple[Tensor, Tensor]]:
 
 def _softmax_error(logits: Tensor, bias: Tensor | None, targets: Tensor) -> tuple[Tensor, Tensor]:
     """The summed loss of (n, V) logits, and its gradient: softmax, less one at the target."""
-    scores = logits.float() if bias is None else logits.float() + bias
+    scores = widen(logits) if bias is None else widen(logits) + bias
     counted, picked = targets != IGNORE, targets.clamp(min=0)[:, None]
     log_sum = scores.logsumexp(1, keepdim=True)
     loss = ((log_sum - scores.gather(1, picked))[:, 0] * counted).sum()
     at_target = torch.arange(logits.shape[1], device=logits.device) == picked
-    error = ((scores - log_sum).exp() - at_target.float()) * counted[:, None]
+    error = ((scores - log_sum).exp() - at_target.to(scores.dtype)) * counted[:, None]
     return loss, error.to(logits.dtype)

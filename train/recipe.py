@@ -6,7 +6,9 @@ made from something else is never overwritten.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from train.documents import SPLITS, Kind, build_corpus, fetch, read_documents
 from train.evaluate import FiveGram, Text, evaluate_texts, read_texts, yardstick_bits_per_byte
 from train.model import LanguageModel, build_model
 from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine
+from train.parallel import Replicas, open_replicas
 from train.plan import cost_of, price_here
 from train.records import BadInput, Json, digest_file, digest_json, printable, read_json, write_atomically, write_json
 from train.release import Ingredients, publish
@@ -27,6 +30,8 @@ from train.run import (
     Metrics,
     RunFolder,
     Stopped,
+    check_operations,
+    flips_per_step,
     forecast_seconds,
     load_weights,
     lock_folder,
@@ -47,7 +52,7 @@ from train.tokens import (
     write_shards,
 )
 
-__all__ = ["Stopped", "fetch_for", "run_recipe"]
+__all__ = ["Stopped", "fetch_for", "help_training", "run_recipe"]
 
 
 def fetch_for(config: Config) -> list[Path]:
@@ -55,11 +60,20 @@ def fetch_for(config: Config) -> list[Path]:
     return fetch(config.data)
 
 
+def help_training(config: Config) -> None:
+    """What every process of a run but the first does: wait until it is called to a training, and take its share."""
+    with open_replicas() as replicas:
+        if replicas.called():
+            folder = Path(config.run.folder) / config.run.name
+            job = _job(config, folder, Choices(**read_json(folder / "machine.json")), replicas, lambda model, step: {})
+            train(replace(job, open_metrics=nullcontext))
+
+
 def run_recipe(config: Config) -> dict[str, Any]:
     """Run what is not yet done; returns the release's release.json."""
     folder = Path(config.run.folder) / config.run.name
-    with lock_folder(folder):
-        run = Run(config, folder)
+    with lock_folder(folder), open_replicas() as replicas:
+        run = Run(config, folder, replicas)
         stage = run.record.stage
         summary = stage("documents", run.documents_inputs(), "documents/summary.json", run.make_documents)
         inputs: Json = {"documents": summary["documents_digest"]}
@@ -77,8 +91,8 @@ def run_recipe(config: Config) -> dict[str, Any]:
 class Run:
     """The stages of one run: what each is made from, and how."""
 
-    def __init__(self, config: Config, folder: Path) -> None:
-        self.config, self.folder, self.digest = config, folder, config_digest(config)
+    def __init__(self, config: Config, folder: Path, replicas: Replicas) -> None:
+        self.config, self.folder, self.digest, self.replicas = config, folder, config_digest(config), replicas
         self.record = RunFolder(folder, public(resolved(config, recipe_only=True)))
         with write_atomically(folder / "config.yaml") as file:
             file.write(to_yaml(public(resolved(config))))
@@ -88,7 +102,7 @@ class Run:
     def _choose(self) -> Choices:
         """What this run computes in: what the user says, else what was chosen before, else by a look at the machine."""
         run, record = self.config.run, self.folder / "machine.json"
-        precision, compiling, threads = run.precision, run.compile, run.threads
+        precision, compiling, threads = self.config.precision, run.compile, run.threads
         if record.is_file():
             before = Choices(**read_json(record))
             precision = before.precision if precision == "auto" else precision
@@ -156,22 +170,11 @@ class Run:
             measured = evaluate_texts(model, objective, few, config.evaluate)
             return {"bits_per_byte": measured.report["total"], "samples": lines}
 
-        plain = resolved(config)
-        store = TokenStore(self.folder / "tokens", "train")
-        within = getattr(config.model, "within_documents", False)
-        job = Job(
-            folder=self.folder,
-            model=build_model(config.model),
-            sequences=Sequences(store, config.model.seq_len, objective, with_documents=within),
-            run=config.run,
-            optim=config.optim,
-            parallel=config.parallel,
-            choices=self.machine,
-            config_digest=self.digest,
-            open_metrics=lambda step: Metrics(self.folder, step, config.logger, config.run.name, plain),
-            watch=watch,
-        )
+        job = _job(config, self.folder, self.machine, self.replicas, watch)
         self._forecast(job)
+        if config.numerics.exact:
+            check_operations(job)
+        self.replicas.call()
         return {
             **train(job),
             "choices": self.machine.record(),
@@ -185,7 +188,10 @@ class Run:
         if not record.is_file():
             seconds = forecast_seconds(job)
             say(f"forecast   {seconds / 60:.1f} minutes of training")
-            write_json(record, {"training_seconds": round(seconds, 1), **price_here(seconds).record()})
+            flips = {"flips_per_step": flips_per_step(job)} if self.config.numerics.exact else {}
+            for flip in flips.values():
+                say(f"numerics   two machines part once in {1 / max(flip, 1e-18):,.0f} steps, on average")
+            write_json(record, {"training_seconds": round(seconds, 1), **price_here(seconds).record(), **flips})
 
     def _speak(self, model: LanguageModel, prompt: str, length: int) -> str:
         speaker = Speaker(model, load_tokenizer(self.folder / "tokens"), self.vocabulary())
@@ -300,6 +306,29 @@ class Run:
     def _cost(self, trained: Json, tokens: Json) -> Json:
         forecast, epochs = read_json(self.folder / "forecast.json"), trained["tokens"] / tokens["train"]["tokens"]
         return cost_of(trained, self.record.attempts(), forecast, epochs, self.config.release.bearable_eur)
+
+
+def _job(
+    config: Config, folder: Path, machine: Choices, replicas: Replicas,
+    watch: Callable[[LanguageModel, int], Mapping[str, Any]],
+) -> Job:  # fmt: skip
+    """The training of this config, in a folder whose tokens are there."""
+    objective = build_objective(config.objective, load_vocabulary(folder / "tokens"))
+    within = getattr(config.model, "within_documents", False)
+    store, plain = TokenStore(folder / "tokens", "train"), resolved(config)
+    return Job(
+        folder=folder,
+        model=build_model(config.model),
+        sequences=Sequences(store, config.model.seq_len, objective, with_documents=within),
+        run=config.run,
+        optim=config.optim,
+        parallel=config.parallel,
+        choices=machine,
+        config_digest=config_digest(config),
+        open_metrics=lambda step: Metrics(folder, step, config.logger, config.run.name, plain),
+        watch=watch,
+        replicas=replicas,
+    )
 
 
 def _few(texts: list[Text], tokens: int) -> list[Text]:

@@ -59,17 +59,18 @@ class Bert(LanguageModel):
         self.head = nn.Linear(width, config.vocab_size)
         self.head.weight = self.embedding.weight
 
-    def initialise(self, seed: int) -> None:
+    def initialise(self, seed: int, *, exact: bool = False) -> None:
         """Positions begin as sines, five times as large as the tokens, and keys as their queries, so that every head
         begins by looking at a token's neighbours. From random values, with a few million tokens to learn from, it stays
         at the unigram: which tokens are next to the hidden one must first be learned (LOG.md). Sines: Vaswani et al.,
-        2017, section 3.5, with shorter waves; keys like queries: Trockman and Kolter, "Mimetic Initialization", 2023.
+        2017, section 3.5, with shorter waves, rounded so that any library's sine gives the same; keys like queries:
+        Trockman and Kolter, "Mimetic Initialization", 2023.
         """
-        super().initialise(seed)
+        super().initialise(seed, exact=exact)
         places, width = self.position_embedding.weight.shape
         rates = 100.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
         angles = torch.arange(places, dtype=torch.float64)[:, None] * rates
-        waves = torch.stack([angles.sin(), angles.cos()], 2).flatten(1)[:, :width]
+        waves = torch.stack([angles.sin(), angles.cos()], 2).flatten(1)[:, :width].mul(4096).round() / 4096
         with torch.no_grad():
             self.position_embedding.weight.copy_(waves * 5 * math.sqrt(2) * self.config.init_embedding)
             for block in self.blocks:

@@ -74,11 +74,13 @@ class LanguageModel(nn.Module, ABC):
         logits: Tensor = self.head(self.hidden(*args, **inputs))
         return logits
 
-    def initialise(self, seed: int) -> None:
+    def initialise(self, seed: int, *, exact: bool = False) -> None:
         """The initial weights of this seed (the table in init.py); an untied head begins at zero."""
         tied = any(p is self.head.weight for name, p in self.named_parameters() if name != "head.weight")
         zero = [*self.ZERO] + ([] if tied else ["head.weight"])
-        initialise(self, seed=seed, embedding=self.config.init_embedding, gain=self.config.init_gain, zero=zero)
+        initialise(
+            self, seed=seed, embedding=self.config.init_embedding, gain=self.config.init_gain, zero=zero, exact=exact
+        )
 
     @abstractmethod
     def stored(self) -> Iterator[Stored]:
@@ -160,7 +162,7 @@ class Decoder(LanguageModel):
         self, tokens: Tensor, start: int, documents: Tensor | None, attention_mask: Tensor | None, noise: Tensor | None
     ) -> Context:
         length, device = tokens.shape[1], tokens.device
-        rotary = None if self.rotary is None else self.rotary.tables(start, length, device)
+        rotary = None if self.rotary is None else self.rotary.tables(start, length, self.embedding.weight)
         within = self.within_documents and documents is not None
         plain = attention_mask is None and not within and self.alibi is None
         if plain and (start == 0 or length == 1):

@@ -14,6 +14,7 @@ from torch.nn import functional
 from train.model.context import Context, LayerCache
 from train.model.dropout import Dropout
 from train.model.positions import Rotary
+from train.numerics import widen
 
 _WRITTEN_OUT = 1024  # keys: beyond, a table of all scores costs more than it saves
 
@@ -98,7 +99,7 @@ def attend(
     groups = q.shape[1] // k.shape[1]
     if groups > 1:
         k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-    scores = (q @ k.mT).float() * scale  # (B, H, T, S)
+    scores = widen(q @ k.mT) * scale  # (B, H, T, S)
     if is_causal:
         mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril()
     if mask is not None:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
+from train.numerics import widen
 from train.records import BadInput
 
 
@@ -51,18 +52,19 @@ class Rotary(nn.Module):
         self.d_head, self.theta = d_head, theta
         self.scaling = scaling or RopeScaling()
 
-    def tables(self, start: int, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Cosines and sines for `length` positions from `start`, each (T, E/2) float32, made in float64."""
+    def tables(self, start: int, length: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and sines for `length` positions from `start`, each (T, E/2), made in float64, of `like`'s type."""
+        device, dtype = like.device, torch.promote_types(like.dtype, torch.float32)
         exponent = torch.arange(0, self.d_head, 2, device=device, dtype=torch.float64) / self.d_head
         positions = torch.arange(start, start + length, device=device, dtype=torch.float64)
         angles = torch.outer(positions, self.scaling.scale(self.theta**-exponent))
-        return angles.cos().float(), angles.sin().float()
+        return angles.cos().to(dtype), angles.sin().to(dtype)
 
     @staticmethod
     def rotate(x: Tensor, tables: tuple[Tensor, Tensor]) -> Tensor:
         """Turn each pair (x_i, x_{i+E/2}) of (B, H, T, E) by its position's angle."""
         cos, sin = tables
-        first, second = x.float().chunk(2, -1)
+        first, second = widen(x).chunk(2, -1)
         turned = torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
         return turned.to(x.dtype)
 
@@ -97,7 +99,8 @@ class RelativeBias(nn.Module):
 
     def __init__(self, n_buckets: int, max_distance: int, n_heads: int, *, both_ways: bool) -> None:
         super().__init__()
-        self.n_buckets, self.max_distance, self.both_ways = n_buckets, max_distance, both_ways
+        self.n_buckets, self.both_ways = n_buckets, both_ways
+        self.edges = _edges(n_buckets // 4 if both_ways else n_buckets // 2, max_distance)
         self.table = nn.Embedding(n_buckets, n_heads)
 
     def forward(self, start: int, length: int, size: int) -> Tensor:
@@ -118,6 +121,16 @@ class RelativeBias(nn.Module):
         else:
             distance = (-distance).clamp(min=0)
         exact = buckets // 2
-        share = (distance.clamp(min=1).float() / exact).log() / math.log(self.max_distance / exact)
-        far = (exact + (share * (buckets - exact)).long()).clamp(max=buckets - 1)
+        far = exact + torch.bucketize(distance, torch.tensor(self.edges, device=distance.device), right=True)
         return first + torch.where(distance < exact, distance, far)
+
+
+def _edges(exact: int, furthest: int) -> list[int]:
+    """Where buckets 1, 2, ... of the far distances begin: the least d with (d / exact)^exact >= (furthest / exact)^k.
+
+    In whole numbers, for a logarithm may say another bucket on another machine.
+    """
+    return [
+        next(d for d in range(exact, furthest + 1) if d**exact * exact**k >= furthest**k * exact**exact)
+        for k in range(1, exact)
+    ]

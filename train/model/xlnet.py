@@ -18,6 +18,7 @@ from train.model.gpt2 import SUMMARY
 from train.model.language_model import LanguageModel, ModelConfig
 from train.model.parts import MLP
 from train.model.theirs import Fields, Stored, linear, same
+from train.numerics import widen
 from train.records import BadInput
 
 _NEVER = -1e30  # finite: a query that may look nowhere looks everywhere alike, as in the published code, and is not NaN
@@ -81,10 +82,10 @@ class RelativeAttention(nn.Module):
             distance = _shift(distance, size)
         else:
             distance = distance.gather(3, places[:, None].expand(-1, distance.shape[1], -1, -1))
-        scores = (content + distance).float()
+        scores = widen(content + distance)
         if apart is not None:
             segments = self.split(self.segment_embedding)  # (H, 2, E)
-            by_segment = (self.split(q + self.segment_bias) @ segments.mT).float()  # (B, H, T, 2)
+            by_segment = widen(self.split(q + self.segment_bias) @ segments.mT)  # (B, H, T, 2)
             scores = scores + torch.where(apart[:, None], by_segment[..., 1:], by_segment[..., :1])
         scores = scores * self.d_head**-0.5
         if mask is not None:
@@ -216,7 +217,7 @@ class XLNet(LanguageModel):
             distance = distance.clamp(-self.config.clamp_len, self.config.clamp_len)
         exponent = torch.arange(0, self.config.d_model, 2, device=device, dtype=torch.float64) / self.config.d_model
         angles = torch.outer(distance, 10_000.0**-exponent)
-        return torch.cat([angles.sin(), angles.cos()], -1).float()
+        return torch.cat([angles.sin(), angles.cos()], -1).to(self.embedding.weight.dtype)
 
     def stored(self) -> Iterator[Stored]:
         """Their tensors, and which of ours each is made of: theirs are (width, heads, head width)."""

@@ -17,13 +17,21 @@ import torch
 
 @dataclass(kw_only=True, frozen=True)
 class Choices:
-    """What a run computes in. `precision`: float32 or bfloat16 (autocast, float32 masters); `why` says it in words."""
+    """What a run computes in. `why` says it in words.
+
+    `precision`: float32, bfloat16 (autocast, float32 masters), or float64, which is exact (numerics/rounding.py).
+    """
 
     precision: str
     compile: bool
     threads: int
     device: str
     why: str = ""
+
+    @property
+    def exact(self) -> bool:
+        """Whether the arithmetic is the one that gives the same bits everywhere."""
+        return self.precision == "float64"
 
     def record(self) -> dict[str, Any]:
         """As written into the run folder and the release."""
@@ -34,6 +42,8 @@ def look_at_machine(precision: str = "auto", compiling: str = "auto", threads: i
     """Choose what the user left at `auto` (or 0 threads)."""
     reasons = []
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if precision == "float64":
+        reasons.append("exact: float64, rounded once a step, the same bits everywhere")
     if precision == "auto":
         fast = device == "cuda" or has_bfloat16()
         precision = "bfloat16" if fast else "float32"

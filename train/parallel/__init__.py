@@ -1,4 +1,4 @@
-"""What is done to a model from outside: checkpointing of activations, compilation, clipping. The model cannot tell."""
+"""What is done to a model from outside: replicas, checkpointed activations, compilation, clipping. It cannot tell."""
 
 from train.parallel.apply import (
     ActivationCheckpointing,
@@ -8,5 +8,15 @@ from train.parallel.apply import (
     eagerly,
     micro_steps,
 )
+from train.parallel.replicas import Replicas, open_replicas
 
-__all__ = ["ActivationCheckpointing", "ParallelConfig", "apply_plan", "clip_gradients", "eagerly", "micro_steps"]
+__all__ = [
+    "ActivationCheckpointing",
+    "ParallelConfig",
+    "Replicas",
+    "apply_plan",
+    "clip_gradients",
+    "eagerly",
+    "micro_steps",
+    "open_replicas",
+]

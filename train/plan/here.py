@@ -13,9 +13,9 @@ from train.plan.machines import Machine, price_here
 from train.run import Job, LoggerConfig, Metrics, RunConfig, forecast_seconds
 
 
-def machine_here(needs: Needs, run: RunConfig) -> Machine:
+def machine_here(needs: Needs, run: RunConfig, precision: str) -> Machine:
     """A few steps of this config are taken, with invented tokens and a copy of the model, and thrown away."""
-    choices = look_at_machine(run.precision, run.compile, run.threads)
+    choices = look_at_machine(precision, run.compile, run.threads)
     torch.set_num_threads(choices.threads)
     with tempfile.TemporaryDirectory() as folder:
         job = Job(

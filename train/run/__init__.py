@@ -1,6 +1,7 @@
 """The run: the loop, checkpoints, signals, metrics and plots."""
 
 from train.run.checkpoint import CHECKPOINT_FILES, list_checkpoints, load_weights, read_tensors
+from train.run.exactness import check_operations, flips_per_step
 from train.run.flops import count_flops
 from train.run.folder import RunFolder
 from train.run.forecast import forecast_seconds
@@ -20,7 +21,9 @@ __all__ = [
     "RunConfig",
     "RunFolder",
     "Stopped",
+    "check_operations",
     "count_flops",
+    "flips_per_step",
     "forecast_seconds",
     "list_checkpoints",
     "load_weights",

@@ -66,7 +66,7 @@ def save_checkpoint(folder: Path, state: State, model: nn.Module, optimizers: Op
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        save_tensors(_own_tensors(model), temporary / "model.safetensors")
+        save_tensors(master_weights(model), temporary / "model.safetensors")
         save_tensors(optimizer_tensors(model, optimizers), temporary / "optimizer.safetensors")
         write_json(temporary / "state.json", asdict(state))
         shutil.rmtree(final, ignore_errors=True)
@@ -78,14 +78,14 @@ def save_checkpoint(folder: Path, state: State, model: nn.Module, optimizers: Op
     return final
 
 
-def _own_tensors(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters, each once: a tied head is its embedding."""
-    return dict(model.named_parameters())
+def master_weights(model: nn.Module) -> dict[str, Tensor]:
+    """The parameters, each once (a tied head is its embedding), as float32: in exact arithmetic float64 holds them."""
+    return {name: parameter.detach().float() for name, parameter in model.named_parameters()}
 
 
 def load_weights(model: nn.Module, checkpoint: Path) -> None:
     """Bring a checkpoint's weights into `model`. Raises BadInput if they are not whole or are another model's."""
-    tensors, own = read_tensors(checkpoint / "model.safetensors"), _own_tensors(model)
+    tensors, own = read_tensors(checkpoint / "model.safetensors"), master_weights(model)
     if {name: t.shape for name, t in tensors.items()} != {name: p.shape for name, p in own.items()}:
         raise BadInput(f"{checkpoint}: its tensors are another model's")
     with torch.no_grad():
@@ -140,7 +140,7 @@ def load_newest(folder: Path, model: nn.Module, optimizers: Optimizers, config_d
         try:
             load_weights(model, path)
             optimizer = read_tensors(path / "optimizer.safetensors")
-            found = digest_tensors(dict(model.named_parameters())), digest_tensors(optimizer)
+            found = digest_tensors(master_weights(model)), digest_tensors(optimizer)
             if found != (state.weights_digest, state.optimizer_digest):
                 raise BadInput(f"{path}: its tensors are not those that were saved")
         except BadInput as error:

@@ -7,6 +7,7 @@ loop needs of other rooms (evaluation, samples) is handed to it as functions.
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,28 +19,30 @@ from torch import Tensor
 from train.batches import Sequences, load_batches
 from train.loss import linear_cross_entropy
 from train.model import LanguageModel, has_dropout
-from train.numerics import Choices, digest_tensors
+from train.numerics import Choices, Rounding, digest_tensors
 from train.optim import OptimConfig, make_optimizers, schedule_factor, set_learning_rate
-from train.parallel import ParallelConfig, apply_plan, clip_gradients, eagerly, micro_steps
+from train.parallel import ParallelConfig, Replicas, apply_plan, clip_gradients, eagerly, micro_steps
 from train.records import IGNORE, MACHINE, BadInput, Batch, Json
 from train.run.chain import Chain
 from train.run.checkpoint import (
     State,
     forget_checkpoints,
     load_newest,
+    master_weights,
     optimizer_tensors,
     save_checkpoint,
 )
 from train.run.flops import count_flops
-from train.run.metrics import Metrics, progress, say
+from train.run.metrics import progress, say
+from train.run.roundings import Roundings
 from train.run.signals import StopFlag, Stopped
 
 
 class Precision:
     """Names of precisions, ours and Fabric's, and the torch type of the products."""
 
-    FABRIC = {"float32": "32-true", "bfloat16": "bf16-mixed"}  # noqa: RUF012
-    DTYPE = {"float32": torch.float32, "bfloat16": torch.bfloat16}  # noqa: RUF012
+    FABRIC = {"float32": "32-true", "bfloat16": "bf16-mixed", "float64": "64-true"}  # noqa: RUF012
+    DTYPE = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}  # noqa: RUF012
 
 
 @dataclass(kw_only=True)
@@ -63,7 +66,7 @@ class RunConfig:
     prompts: list[str] = field(default_factory=list, metadata=MACHINE)
 
     def __post_init__(self) -> None:
-        for name, allowed in (("precision", ("auto", *Precision.DTYPE)), ("compile", ("auto", "blocks", "none"))):
+        for name, allowed in (("precision", ("auto", "float32", "bfloat16")), ("compile", ("auto", "blocks", "none"))):
             if getattr(self, name) not in allowed:
                 raise BadInput(f"run.{name}={getattr(self, name)}: one of {', '.join(allowed)}")
         for name in ("publish", "checkpoint_every", "evaluate_every", "log_every"):
@@ -79,7 +82,8 @@ class RunConfig:
 class Job:
     """All that one training needs. `watch` is called every so many steps and returns metrics (it may print).
 
-    `until`: the last step to take, for a replay of a part; 0 is the run's last.
+    `rounding`: how exact arithmetic decides near a tie; `until`: the last step to take, for a replay of a part; 0 is
+    the run's last.
     """
 
     folder: Path
@@ -90,8 +94,10 @@ class Job:
     parallel: ParallelConfig
     choices: Choices
     config_digest: str
-    open_metrics: Callable[[int], Metrics]
+    open_metrics: Callable[[int], AbstractContextManager[Any]]
     watch: Callable[[LanguageModel, int], Mapping[str, Any]]
+    replicas: Replicas = field(default_factory=Replicas)
+    rounding: Rounding = field(default_factory=Rounding)
     until: int = 0
 
     @property
@@ -109,8 +115,8 @@ def train(job: Job) -> Json:
     """Train to the last step, from the newest checkpoint if there is one; returns what it cost."""
     run, optim, model = job.run, job.optim, job.model
     torch.set_num_threads(job.choices.threads)
-    optimizers = make_optimizers(optim, model, Precision.DTYPE[job.choices.precision])
-    model.initialise(run.seed)
+    optimizers = make_optimizers(optim, model, Precision.DTYPE[job.choices.precision], job.rounding)
+    model.initialise(run.seed, exact=job.choices.exact)
     flops = flops_of_step(job)
     take_step = Step(job, optimizers)
     keeper = Keeper(job, optimizers)
@@ -125,18 +131,19 @@ def train(job: Job) -> Json:
     )
     tokens, clock = job.tokens_per_step, keeper.clock
     bar = progress("training", job.last_step * tokens, "tok", initial=done * tokens)
+    silent = not job.replicas.first
     with job.open_metrics(done) as metrics, StopFlag() as stop, bar:
         for step, batch in enumerate(batches, start=done + 1):
             loss, norm, rate = take_step(step, batch)
             bar.update(tokens)
-            if step % run.log_every == 0 or step in (1, job.last_step):
+            if not silent and (step % run.log_every == 0 or step in (1, job.last_step)):
                 bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
                 speed = clock.speed(step * tokens)
                 metrics.log(step, loss=loss, gradient_norm=norm, learning_rate_factor=rate, tokens_per_second=speed)
-            if step % run.evaluate_every == 0 or step == job.last_step:
+            if not silent and (step % run.evaluate_every == 0 or step == job.last_step):
                 with clock.paused(), eagerly():
                     metrics.log(step, **job.watch(model, step))
-            stopping = stop.received
+            stopping = job.replicas.largest(stop.received or 0)
             if step % run.checkpoint_every == 0 or step in keeper.published or stopping:
                 keeper.save(step)
             if stopping:
@@ -145,7 +152,7 @@ def train(job: Job) -> Json:
         "seconds": round(clock.total(), 1),
         "tokens": optim.steps * tokens,
         "flops": float(optim.steps * flops),
-        "weights_digest": digest_tensors(dict(model.named_parameters())),
+        "weights_digest": digest_tensors(master_weights(model)),
         "chain": keeper.chain.head,
     }
 
@@ -169,25 +176,41 @@ class Keeper:
         self._folder = job.folder / "checkpoints"
         self.published = published_steps(job.optim.steps, job.run.publish)
         self.chain = Chain(job.folder / "chain.jsonl")
+        self.roundings = Roundings(job.folder / "roundings.jsonl", job.rounding)
         self.clock = Clock(0.0)
 
     def resume(self) -> int:
         """Load the newest checkpoint that holds, or save the initial weights; returns the steps that are done."""
+        done = self._load() if self._job.replicas.first else 0
+        done = self._job.replicas.largest(done)  # the others come when the files are there
+        return done if self._job.replicas.first else self._load()
+
+    def _load(self) -> int:
         for found in load_newest(self._folder, self._job.model, self._optimizers, self._job.config_digest):
             if isinstance(found, State):
-                say(f"going on from step {found.step}")
-                self.chain.rewind(found.step)
-                self.clock = Clock(found.seconds)
+                self._go_on_from(found)
                 return found.step
             say(found)
-        self.chain.rewind(-1)
+        self._go_on_from(None)
         self.save(0)
         return 0
+
+    def _go_on_from(self, state: State | None) -> None:
+        if self._job.replicas.first:
+            step = -1 if state is None else state.step
+            self.chain.rewind(step)
+            self.roundings.rewind(step)
+            if state is not None:
+                say(f"going on from step {step}")
+        if state is not None:
+            self.clock = Clock(state.seconds)
 
     def save(self, step: int) -> None:
         """A checkpoint of this step; earlier ones that are not for the release are deleted."""
         job = self._job
-        digest = digest_tensors(dict(job.model.named_parameters()))
+        if not job.replicas.first:
+            return
+        digest = digest_tensors(master_weights(job.model))
         state = State(
             step=step,
             tokens_seen=step * job.tokens_per_step,
@@ -197,6 +220,7 @@ class Keeper:
             optimizer_digest=digest_tensors(optimizer_tensors(job.model, self._optimizers)),
             seconds=self.clock.total(),
         )
+        self.roundings.save()
         save_checkpoint(self._folder, state, job.model, self._optimizers)
         forget_checkpoints(self._folder, self.published | {step})
 
@@ -205,21 +229,33 @@ class Step:
     """One optimizer step: batch in, (loss, gradient norm, learning-rate factor) out."""
 
     def __init__(self, job: Job, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
-        self._job, self._optimizers = job, optimizers
+        self._job, self._optimizers, self.model = job, optimizers, job.model
         from lightning_fabric import Fabric  # brings torch._dynamo: seconds that a mistyped key need not wait for
 
         precision: Any = Precision.FABRIC[job.choices.precision]
         self._fabric = Fabric(accelerator=job.choices.device, devices=1, precision=precision)
         self._wrapped = self._fabric.setup_module(job.model)
         self._wrapped.mark_forward_method("hidden")  # Fabric's own wrapper leaves such a method without autocast
-        self._passes = micro_steps(job.optim.sequences_per_step, job.parallel.sequences_per_device)
+        self._share = job.replicas.share(job.optim.sequences_per_step)
+        self._passes = micro_steps(self._share.stop - self._share.start, job.parallel.sequences_per_device)
         self._precision = Precision.DTYPE[job.choices.precision]
         self._noisy = has_dropout(job.model)
 
     def __call__(self, step: int, batch: Batch) -> tuple[float, float, float]:
         """Raises BadInput with the step and its sequences if the loss is not finite; the weights are then untouched."""
+        loss, norm = self.gradients(batch)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise BadInput(
+                f"the loss is {loss} and its gradient's norm {norm} at step {step} (sequences "
+                f"{batch.sequences.tolist()}); nothing was saved since the last checkpoint. Try run.precision=float32, "
+                "or another run.name with a lower optim.lr and optim.adamw_lr"
+            )
+        return loss, norm, self.move(step)
+
+    def gradients(self, batch: Batch) -> tuple[float, float]:
+        """Forward and backward over a batch's sequences; the gradients are added up and clipped. Loss and norm."""
         job, model = self._job, self._job.model
-        total = torch.zeros((), device=self._fabric.device)
+        total = torch.zeros((), dtype=torch.promote_types(self._precision, torch.float32), device=self._fabric.device)
         predicted = int((batch.targets != IGNORE).sum())
         for inputs, targets in self._micro_batches(batch):
             with self._fabric.autocast():
@@ -227,19 +263,17 @@ class Step:
             loss = self._loss(hidden.flatten(0, 1), targets.flatten()) / max(1, predicted)
             self._fabric.backward(loss)
             total += loss.detach()
-        norm = clip_gradients(model.parameters(), job.optim.clip_norm)
-        if not (math.isfinite(value := total.item()) and math.isfinite(norm.item())):
-            raise BadInput(
-                f"the loss is {value} and its gradient's norm {norm.item()} at step {step} (sequences "
-                f"{batch.sequences.tolist()}); nothing was saved since the last checkpoint. Try run.precision=float32, "
-                "or another run.name with a lower optim.lr and optim.adamw_lr"
-            )
-        factor = schedule_factor(job.optim, step - 1)
+        job.replicas.add_up([total, *(p.grad for p in model.parameters() if p.grad is not None)])
+        return total.item(), clip_gradients(model.parameters(), job.optim.clip_norm).item()
+
+    def move(self, step: int) -> float:
+        """The optimizers' step; the gradients are used up. Returns the learning-rate factor."""
+        factor = schedule_factor(self._job.optim, step - 1)
         set_learning_rate(self._optimizers.values(), factor)
         for optimizer in self._optimizers.values():
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        return value, norm.item(), factor
+        return factor
 
     def _loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
         head = self._job.model.head
@@ -248,11 +282,12 @@ class Step:
         )
 
     def _micro_batches(self, batch: Batch) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
-        arrays = {name: torch.from_numpy(array.copy()) for name, array in batch.inputs.items()}
+        arrays = {**batch.inputs, "targets": batch.targets}
         if self._noisy:
-            arrays["noise"] = torch.from_numpy(batch.keys.view("int64").copy())
-        parts = {name: self._fabric.to_device(array).chunk(self._passes) for name, array in arrays.items()}
-        targets = self._fabric.to_device(torch.from_numpy(batch.targets.copy())).chunk(self._passes)
+            arrays["noise"] = batch.keys.view("int64")
+        tensors = {name: torch.from_numpy(array[self._share].copy()) for name, array in arrays.items()}
+        parts = {name: self._fabric.to_device(tensor).chunk(self._passes) for name, tensor in tensors.items()}
+        targets = parts.pop("targets")
         for number, part in enumerate(targets):
             yield {name: chunks[number] for name, chunks in parts.items()}, part
 

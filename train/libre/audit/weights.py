@@ -31,7 +31,7 @@ def steps(subject: Subject) -> Answer:
     """WGT-02."""
     links, recipe = list(subject.rows("training/chain.jsonl")), subject.recipe
     model = build_model(recipe.model)
-    model.initialise(recipe.run.seed)
+    model.initialise(recipe.run.seed, exact=recipe.numerics.exact)
     if not links or links[0]["step"] != 0 or links[0]["weights"] != digest_tensors(dict(model.named_parameters())):
         return failed("the chain does not begin with the initial weights that the seed gives")
     head = _CHAIN_ROOT

@@ -1,0 +1,72 @@
+"""Muon (Jordan et al., 2024): each matrix moves by the nearest orthogonal matrix to its momentum."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum, orthogonalised. Matrices of one shape are stacked, so that each step is a few large products.
+
+    Beside `torch.optim.Muon`: batched, in the precision given (bfloat16 products are eight times slower than float32
+    ones on a processor without such instructions), and with the rectangular scale sqrt(max(1, rows / columns)).
+    """
+
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], lr: float, momentum: float, steps: int, weight_decay: float,
+        precision: torch.dtype,
+    ) -> None:  # fmt: skip
+        super().__init__(parameters, {"lr": lr, "momentum": momentum, "steps": steps, "weight_decay": weight_decay})
+        self.precision = precision
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """One step; a parameter without a gradient stays."""
+        for group in self.param_groups:
+            by_shape: dict[tuple[int, ...], list[nn.Parameter]] = {}
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    by_shape.setdefault(tuple(parameter.shape), []).append(parameter)
+            for (rows, columns), parameters in by_shape.items():
+                updates = torch.stack([self._momentum(p, group["momentum"]) for p in parameters])
+                moved = orthogonalise(updates.to(self.precision), group["steps"]).float()
+                scale = group["lr"] * math.sqrt(max(1.0, rows / columns))
+                for parameter, update in zip(parameters, moved, strict=True):
+                    if group["weight_decay"]:
+                        parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                    parameter.add_(update, alpha=-scale)
+
+    def _momentum(self, parameter: nn.Parameter, beta: float) -> Tensor:
+        """Nesterov's momentum of the gradient, as a running mean."""
+        assert parameter.grad is not None
+        state = self.state[parameter]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(parameter)
+        mean: Tensor = state["momentum"].lerp_(parameter.grad, 1 - beta)
+        return parameter.grad.lerp(mean, beta)
+
+
+# Each step's coefficients of x, x^3, x^5, made for the interval of singular values that the step before it leaves
+# (Amsel et al., "The Polar Express", 2025, from a lower bound of 1e-3); the fifth repeats.
+_POLAR = (
+    (8.28721201814563, -23.595886519098837, 17.300387312530933),
+    (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
+    (3.9486908534822946, -2.908902115962949, 0.5518191394370137),
+    (3.3184196573706015, -2.488488034314874, 0.51004894012372),
+    (2.300652019954817, -1.6689039845749493, 0.4188073119525673),
+)
+
+
+def orthogonalise(matrices: Tensor, steps: int) -> Tensor:
+    """(n, rows, columns) -> the same shape: each matrix with its singular values brought close to 1."""
+    wide = matrices.shape[-2] <= matrices.shape[-1]
+    x = matrices if wide else matrices.mT
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) * 1.01 + 1e-7)
+    for a, b, c in (_POLAR + _POLAR[-1:] * steps)[:steps]:
+        gram = x @ x.mT
+        x = a * x + torch.baddbmm(b * gram, gram, gram, alpha=c) @ x
+    result: Tensor = x if wide else x.mT
+    return result

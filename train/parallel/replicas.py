@@ -1,0 +1,78 @@
+"""Several processes that train one model: each has it whole, takes its share of a step's sequences, and sums follow.
+
+    torchrun --nproc-per-node 2 -m train +experiment=exact
+
+The first process makes the documents, writes every file and speaks; the others wait, and help with the training.
+"""
+
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed
+
+from train.records import BadInput
+
+_PATIENCE = timedelta(hours=12)  # while the first prepares a corpus; a process that dies is noticed at once
+
+
+class Replicas(AbstractContextManager["Replicas"]):
+    """Process `rank` of `count`. Alone it costs nothing."""
+
+    def __init__(self, rank: int = 0, count: int = 1) -> None:
+        self.rank, self.count = rank, count
+        self._calling = count > 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process writes the files."""
+        return self.rank == 0
+
+    def share(self, size: int) -> slice:
+        """Which of `size` sequences are this process's. Raises BadInput if they cannot be shared out evenly."""
+        if size % self.count:
+            raise BadInput(f"optim.sequences_per_step={size} must be a multiple of the {self.count} processes")
+        each = size // self.count
+        return slice(self.rank * each, (self.rank + 1) * each)
+
+    def add_up(self, tensors: Iterable[Tensor]) -> None:
+        """Every tensor becomes the sum of all processes'."""
+        for tensor in tensors if self.count > 1 else ():
+            distributed.all_reduce(tensor)
+
+    def largest(self, value: int) -> int:
+        """The largest of what the processes hold; nobody goes on before all have come here."""
+        if self.count == 1:
+            return value
+        held = torch.tensor(value)
+        distributed.all_reduce(held, distributed.ReduceOp.MAX)
+        return int(held)
+
+    def call(self) -> None:
+        """The first asks the others to help with a training."""
+        if self._calling:
+            self.largest(1)
+        self._calling = False
+
+    def called(self) -> bool:
+        """What the others wait for; False if the first has ended without a training."""
+        return bool(self.largest(0))
+
+    def __exit__(self, *_: object) -> None:
+        """Let those go who still wait."""
+        if self.count > 1:
+            if self.first and self._calling:
+                self.largest(0)
+            distributed.destroy_process_group()
+
+
+def open_replicas() -> Replicas:
+    """The processes that torchrun has started, or this one alone."""
+    rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if count > 1:
+        if torch.cuda.is_available():
+            raise BadInput("several processes share a training on processors alone, as yet: hide the GPUs or use one")
+        distributed.init_process_group("gloo", timeout=_PATIENCE)
+    return Replicas(rank, count)

@@ -1,0 +1,65 @@
+"""Before an exact training: that its operations are all known to be safe, and how soon two machines would part."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from train.batches import load_batches
+from train.model import build_model
+from train.numerics import OnlySafe, Rounding, expected_flips
+from train.optim import make_optimizers
+from train.parallel import Replicas
+from train.run.loop import Job, Precision, Step
+
+_WARM_UP = 3  # steps: at the first one most gradients are zero
+
+
+def check_operations(job: Job) -> None:
+    """Take one step with a copy of the model and one sequence. Raises BadInput at an operation that is not known to be
+    safe (train/numerics/safe.py): such a run would part from another one without a word."""
+    take_step = _trial(job, sequences_per_step=1)
+    batch = job.sequences.batch(np.zeros(1, np.int64), job.run.seed, 0)
+    with OnlySafe(compiled=True):
+        take_step.gradients(batch)
+    with OnlySafe(compiled=False):
+        take_step.move(1)
+
+
+def flips_per_step(job: Job) -> float:
+    """How many roundings of a step would fall otherwise on another machine, on average.
+
+    Gradients are made twice, from all sequences at once and one at a time, and what parts them is the noise. The
+    rounding of Muon's directions has about as much again for each matrix (EXACT.md gives 2 to 9e-11 a parameter), which
+    is not in this number.
+    """
+    whole = _trial(job, job.optim.sequences_per_step, job.optim.sequences_per_step)
+    apart = _trial(job, job.optim.sequences_per_step, 1)
+    batches = load_batches(
+        job.sequences, seed=job.run.seed, sequences_per_step=job.optim.sequences_per_step, first_step=0,
+        steps=min(job.optim.steps, _WARM_UP + 1),
+    )  # fmt: skip
+    found = 0.0
+    for step, batch in enumerate(batches, start=1):
+        whole.gradients(batch)
+        apart.gradients(batch)
+        pairs = zip(whole.model.parameters(), apart.model.parameters(), strict=True)
+        found = sum(expected_flips(a.grad, b.grad) for a, b in pairs if a.grad is not None and b.grad is not None)
+        whole.move(step)
+        apart.move(step)
+    return found
+
+
+def _trial(job: Job, sequences_per_step: int, at_once: int = 1) -> Step:
+    """A step of a copy of the model, alone and not compiled."""
+    trial = replace(
+        job,
+        model=build_model(job.model.config),
+        optim=replace(job.optim, sequences_per_step=sequences_per_step),
+        parallel=replace(job.parallel, sequences_per_device=at_once),
+        choices=replace(job.choices, compile=False),
+        replicas=Replicas(),
+        rounding=Rounding(),
+    )
+    trial.model.initialise(job.run.seed, exact=True)
+    precision = Precision.DTYPE[job.choices.precision]
+    return Step(trial, make_optimizers(trial.optim, trial.model, precision, trial.rounding))
