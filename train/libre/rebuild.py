@@ -20,14 +20,15 @@ from typing import Any
 
 from train.libre.audit import Status, Subject, look_at_inputs
 from train.model import build_model
-from train.numerics import Choices, describe_machine
+from train.numerics import Choices, Rounding, describe_machine
 from train.records import BadInput, digest_json, printable, write_json
 from train.release import code_digest
-from train.run import CHECKPOINT_FILES, Job, LoggerConfig, Metrics, read_metrics, train
+from train.run import CHECKPOINT_FILES, Job, LoggerConfig, Metrics, published_steps, read_metrics, train
 from train.standards import rebuild_record
 
 LEVELS = ("R1", "R2", "R3")
 _NEVER = 10**9
+_ROUNDINGS = "training/roundings.jsonl"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Rebuild:
         if self.why:
             return f"{self.level}: no. {self.why}"
         if not self.identical:
-            return f"{self.level}: no. Others at step {self.parted_at}, the same at the published step before."
+            return (
+                f"{self.level}: no. Other weights at step {self.parted_at}; the same at the step of the chain before."
+            )
         parts = "".join(f"\n  steps {first} to {last}: identical" for first, last in self.segments)
         return f"{self.level}: identical.{parts}\nSaid in {self.statement}"
 
@@ -105,7 +108,7 @@ def _facts(found: Rebuild) -> dict[str, Any]:
 def _trainings(subject: Subject, found: Rebuild, work: Path, count: int) -> Rebuild:
     links = list(subject.rows("training/chain.jsonl"))
     steps = [int(link["step"]) for link in links]
-    between = list(pairwise(steps))
+    between = list(pairwise(sorted(published_steps(subject.recipe.optim.steps, subject.recipe.run.publish))))
     if found.level == "R3":
         wanted = [(0, steps[-1])]
     else:
@@ -118,7 +121,7 @@ def _trainings(subject: Subject, found: Rebuild, work: Path, count: int) -> Rebu
         parted = [
             int(link["step"])
             for link in links
-            if first <= link["step"] <= last and made[link["step"]] != link["weights"]
+            if first <= link["step"] <= last and made.get(link["step"]) != link["weights"]
         ]
         if parted:
             return replace(found, identical=False, parted_at=parted[0], segments=tuple(wanted[:number]))
@@ -153,6 +156,7 @@ def _job(subject: Subject, run: Path, last: int) -> Job:
         open_metrics=lambda step: Metrics(run, step, LoggerConfig(), "rebuild", {}),
         watch=lambda model, step: {},
         until=last,
+        rounding=Rounding(subject.rows(_ROUNDINGS) if _ROUNDINGS in subject.files else ()),
     )
 
 

@@ -119,8 +119,8 @@ def _copy_data(parts: Ingredients, target: Path) -> None:
 def _copy_training(parts: Ingredients, target: Path) -> None:
     """Metrics, plots, samples, the chain, and the checkpoints without what later steps made of them."""
     _copy(parts.run_folder, target, ["metrics.jsonl", "chain.jsonl"])
-    extra = [name for name in ("loss.png", "speed.png", "samples.md") if (parts.run_folder / name).is_file()]
-    _copy(parts.run_folder, target, extra)
+    extra = ["loss.png", "speed.png", "samples.md", "roundings.jsonl"]
+    _copy(parts.run_folder, target, [name for name in extra if (parts.run_folder / name).is_file()])
     for checkpoint in list_checkpoints(parts.run_folder / "checkpoints"):
         _copy(checkpoint, target / "checkpoints" / checkpoint.name, list(CHECKPOINT_FILES))
 

@@ -6,7 +6,7 @@ from train.run.flops import count_flops
 from train.run.folder import RunFolder
 from train.run.forecast import forecast_seconds
 from train.run.lock import lock_folder
-from train.run.loop import Job, Precision, RunConfig, train
+from train.run.loop import Job, Precision, RunConfig, published_steps, train
 from train.run.metrics import LoggerConfig, LoggerName, Metrics, progress, read_metrics, say
 from train.run.plots import plot_run
 from train.run.signals import Stopped
@@ -30,6 +30,7 @@ __all__ = [
     "lock_folder",
     "plot_run",
     "progress",
+    "published_steps",
     "read_metrics",
     "read_tensors",
     "say",

@@ -1,4 +1,4 @@
-"""The digest chain: at each checkpoint, the weights' digest and a digest of the whole chain so far.
+"""The digest chain: at each published step (in exact arithmetic at every one) the weights' digest and the chain's.
 
 Whoever remakes a model compares chains and finds the first step at which they part.
 """
@@ -28,16 +28,15 @@ class Chain:
     def rewind(self, step: int) -> None:
         """Forget what came after `step`: it will be done again."""
         self._links = [link for link in self._links if link["step"] <= step]
-        self._write()
+        self.save()
 
-    def add(self, step: int, weights: str) -> str:
-        """Add a link; returns the new head. A step that stands already (saved when stopped) is not added twice."""
+    def add(self, step: int, weights: str) -> None:
+        """Add a link. A step that stands already (saved when stopped) is not added twice."""
         self._links = [link for link in self._links if link["step"] < step]
         head = hashlib.sha256(f"{self.head}{step}{weights}".encode()).hexdigest()
         self._links.append({"step": step, "weights": weights, "chain": head})
-        self._write()
-        return head
 
-    def _write(self) -> None:
+    def save(self) -> None:
+        """Write it whole."""
         with write_atomically(self.path) as file:
             file.writelines(json.dumps(link) + "\n" for link in self._links)

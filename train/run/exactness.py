@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+from torch import Tensor
 
 from train.batches import load_batches
 from train.model import build_model
 from train.numerics import OnlySafe, Rounding, expected_flips
-from train.optim import make_optimizers
+from train.optim import make_optimizers, orthogonalise
 from train.parallel import Replicas
 from train.run.loop import Job, Precision, Step
 
@@ -28,16 +29,13 @@ def check_operations(job: Job) -> None:
 def flips_per_step(job: Job) -> float:
     """How many roundings of a step would fall otherwise on another machine, on average.
 
-    Gradients are made twice, from all sequences at once and one at a time, and what parts them is the noise. The
-    rounding of Muon's directions has about as much again for each matrix (EXACT.md gives 2 to 9e-11 a parameter), which
-    is not in this number.
+    Gradients are made twice, from all sequences at once and one at a time, Muon's directions twice, with the columns in
+    another order: what parts the two is the noise.
     """
-    whole = _trial(job, job.optim.sequences_per_step, job.optim.sequences_per_step)
-    apart = _trial(job, job.optim.sequences_per_step, 1)
-    batches = load_batches(
-        job.sequences, seed=job.run.seed, sequences_per_step=job.optim.sequences_per_step, first_step=0,
-        steps=min(job.optim.steps, _WARM_UP + 1),
-    )  # fmt: skip
+    size = job.optim.sequences_per_step
+    whole, apart = _trial(job, size, size), _trial(job, size, 1)
+    steps = min(job.optim.steps, _WARM_UP + 1)
+    batches = load_batches(job.sequences, seed=job.run.seed, sequences_per_step=size, first_step=0, steps=steps)
     found = 0.0
     for step, batch in enumerate(batches, start=1):
         whole.gradients(batch)
@@ -46,7 +44,13 @@ def flips_per_step(job: Job) -> float:
         found = sum(expected_flips(a.grad, b.grad) for a, b in pairs if a.grad is not None and b.grad is not None)
         whole.move(step)
         apart.move(step)
-    return found
+    muon = whole.optimizers.get("muon")
+    momenta = [state["momentum"].double()[None] for state in muon.state.values()] if muon is not None else []
+    return found + sum(_flips_of_directions(x, job.optim.newton_schulz_steps) for x in momenta)
+
+
+def _flips_of_directions(matrix: Tensor, steps: int) -> float:
+    return expected_flips(orthogonalise(matrix, steps), orthogonalise(matrix.flip(2), steps).flip(2))
 
 
 def _trial(job: Job, sequences_per_step: int, at_once: int = 1) -> Step:

@@ -143,6 +143,7 @@ def train(job: Job) -> Json:
             if not silent and (step % run.evaluate_every == 0 or step == job.last_step):
                 with clock.paused(), eagerly():
                     metrics.log(step, **job.watch(model, step))
+            keeper.link(step)
             stopping = job.replicas.largest(stop.received or 0)
             if step % run.checkpoint_every == 0 or step in keeper.published or stopping:
                 keeper.save(step)
@@ -205,18 +206,24 @@ class Keeper:
         if state is not None:
             self.clock = Clock(state.seconds)
 
+    def link(self, step: int) -> None:
+        """Add the weights' digest to the chain: at published steps, and in exact arithmetic at every one."""
+        if self._job.replicas.first and (self._job.choices.exact or step in self.published):
+            self.chain.add(step, digest_tensors(master_weights(self._job.model)))
+
     def save(self, step: int) -> None:
         """A checkpoint of this step; earlier ones that are not for the release are deleted."""
         job = self._job
         if not job.replicas.first:
             return
-        digest = digest_tensors(master_weights(job.model))
+        self.link(step)
+        self.chain.save()
         state = State(
             step=step,
             tokens_seen=step * job.tokens_per_step,
             config_digest=job.config_digest,
-            chain=self.chain.add(step, digest) if step in self.published else self.chain.head,
-            weights_digest=digest,
+            chain=self.chain.head,
+            weights_digest=digest_tensors(master_weights(job.model)),
             optimizer_digest=digest_tensors(optimizer_tensors(job.model, self._optimizers)),
             seconds=self.clock.total(),
         )
@@ -229,7 +236,7 @@ class Step:
     """One optimizer step: batch in, (loss, gradient norm, learning-rate factor) out."""
 
     def __init__(self, job: Job, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
-        self._job, self._optimizers, self.model = job, optimizers, job.model
+        self._job, self.optimizers, self.model = job, optimizers, job.model
         from lightning_fabric import Fabric  # brings torch._dynamo: seconds that a mistyped key need not wait for
 
         precision: Any = Precision.FABRIC[job.choices.precision]
@@ -269,8 +276,8 @@ class Step:
     def move(self, step: int) -> float:
         """The optimizers' step; the gradients are used up. Returns the learning-rate factor."""
         factor = schedule_factor(self._job.optim, step - 1)
-        set_learning_rate(self._optimizers.values(), factor)
-        for optimizer in self._optimizers.values():
+        set_learning_rate(self.optimizers.values(), factor)
+        for optimizer in self.optimizers.values():
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         return factor

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from train.evaluate import measure_again
@@ -12,7 +13,7 @@ from train.libre.audit.subject import Subject
 from train.model import build_model
 from train.numerics import digest_tensors
 from train.records import printable
-from train.run import read_tensors
+from train.run import published_steps, read_tensors
 
 _CHAIN_ROOT = "0" * 64
 
@@ -30,27 +31,41 @@ def safe(subject: Subject) -> Answer:
 def steps(subject: Subject) -> Answer:
     """WGT-02."""
     links, recipe = list(subject.rows("training/chain.jsonl")), subject.recipe
+    published = published_steps(recipe.optim.steps, recipe.run.publish)
+    if found := next(_breaks(subject, links, published), ""):
+        return failed(found)
+    return verified(
+        f"initial weights made again; {len(links)} digests, {len(published)} checkpoints, to step {recipe.optim.steps}"
+    )
+
+
+def _breaks(subject: Subject, links: list[dict[str, Any]], published: set[int]) -> Iterator[str]:
+    """What is wrong with the chain and the checkpoints."""
+    recipe, stated, head = subject.recipe, subject.record["weights"], _CHAIN_ROOT
     model = build_model(recipe.model)
     model.initialise(recipe.run.seed, exact=recipe.numerics.exact)
     if not links or links[0]["step"] != 0 or links[0]["weights"] != digest_tensors(dict(model.named_parameters())):
-        return failed("the chain does not begin with the initial weights that the seed gives")
-    head = _CHAIN_ROOT
+        yield "the chain does not begin with the initial weights that the seed gives"
     for link in links:
         head = hashlib.sha256(f"{head}{link['step']}{link['weights']}".encode()).hexdigest()
         if head != link["chain"]:
-            return failed(f"the chain breaks at step {link['step']}")
-        folder = f"training/checkpoints/step-{int(link['step']):06d}"
-        if digest_tensors(read_tensors(subject.path(f"{folder}/model.safetensors"))) != link["weights"]:
-            return failed(f"{folder}: not the weights of the chain")
-        optimizer = digest_tensors(read_tensors(subject.path(f"{folder}/optimizer.safetensors")))
-        if optimizer != subject.json(f"{folder}/state.json")["optimizer_digest"]:
-            return failed(f"{folder}: not the optimizer's state that was saved")
-    stated = subject.record["weights"]
+            yield f"the chain breaks at step {link['step']}"
+    if missing := published - {link["step"] for link in links}:
+        yield f"the chain leaves out step {min(missing)}"
     if (links[-1]["step"], links[-1]["weights"], head) != (recipe.optim.steps, stated["digest"], stated["chain"]):
-        return failed("the chain does not end with the published weights")
-    return verified(
-        f"initial weights made again; {len(links)} checkpoints with their digests, to step {recipe.optim.steps}"
-    )
+        yield "the chain does not end with the published weights"
+    for link in links:
+        if link["step"] in published:
+            yield from _damages(subject, int(link["step"]), link["weights"])
+
+
+def _damages(subject: Subject, step: int, weights: str) -> Iterator[str]:
+    folder = f"training/checkpoints/step-{step:06d}"
+    if digest_tensors(read_tensors(subject.path(f"{folder}/model.safetensors"))) != weights:
+        yield f"{folder}: not the weights of the chain"
+    optimizer = digest_tensors(read_tensors(subject.path(f"{folder}/optimizer.safetensors")))
+    if optimizer != subject.json(f"{folder}/state.json")["optimizer_digest"]:
+        yield f"{folder}: not the optimizer's state that was saved"
 
 
 def licence(subject: Subject) -> Answer:
