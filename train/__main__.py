@@ -67,6 +67,7 @@ def _overview() -> str:
         "  python -m train audit RELEASE              is it free in practice? every check, and what is missing",
         "  python -m train rebuild RELEASE            make it again from what is in it, and compare bit for bit",
         "  python -m train remake RELEASE ...         make it otherwise: without an author, with another size",
+        "  python -m train withdraw RELEASE ...       a text may no longer be used: take it out, and say so",
         "  python -m train compare RELEASE RELEASE    ingredients, choices, cost and scores side by side",
         '  python -m train trace RELEASE "text"       which training documents hold these words, and who wrote them',
     ]

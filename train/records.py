@@ -53,6 +53,10 @@ class Document:
         data = self.text.encode()
         return len(data) == self.n_bytes and hashlib.sha256(data).hexdigest() == self.sha256
 
+    def is_withdrawn(self) -> bool:
+        """Whether the text has left the release, and only what is known of it stands there."""
+        return not self.text and self.n_bytes > 0
+
     def metadata(self) -> dict[str, Any]:
         """Everything but the text, in an order that never changes."""
         names = sorted(set(self.__dataclass_fields__) - {"text"})

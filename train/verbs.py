@@ -201,12 +201,20 @@ def _audit(words: list[str]) -> int:
         "audit", "Is this release free in practice? Ours, or any folder in Hugging Face's format. Offline."
     )
     parser.add_argument("--expect", default="", metavar="DIGEST", help="the digest that its publisher told elsewhere")
+    parser.add_argument(
+        "--base",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="RELEASE",
+        help="what it was made from, then what that was",
+    )
     given = parser.parse_args(words)
     from train.libre import audit, render_audit
     from train.run import progress
 
     with progress("audit", 0, "check") as bar:
-        found = audit(given.release, given.expect, lambda _: bar.update(1))
+        found = audit(given.release, given.expect, lambda _: bar.update(1), given.base)
     _write_json(given.json, found.record())
     print(render_audit(found))
     return 1 if found.failed else 0
@@ -244,6 +252,26 @@ def _remake(words: list[str]) -> int:
     return _follow(remake(given.release, given.out, given.without, given.changes, given.why), given.json)
 
 
+def _withdraw(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m train withdraw",
+        description="A text may no longer be used: it leaves every release that holds it, and its digest stays.",
+    )
+    parser.add_argument("releases", nargs="+", metavar="RELEASE", type=Path, help="a release, and those made from it")
+    parser.add_argument("--text", action="append", required=True, metavar="id=ID", help="or author=, title=, sha256=")
+    parser.add_argument("--why", required=True, help="for the statement, which everybody can read")
+    parser.add_argument("--by", default="not named", metavar="NAME", help="who asked for it, for the statement")
+    parser.add_argument("--cache", type=Path, default=Path("cache"), help="where indexes are kept (cache/)")
+    parser.add_argument("--json", metavar="FILE", help="write the answer to FILE, for a program")
+    given = parser.parse_intermixed_args(words)
+    from train.libre import withdraw
+
+    found = withdraw(given.releases, given.text, given.why, given.by, given.cache)
+    _write_json(given.json, [one.record() for one in found])
+    print("\n".join(one.render() for one in found))
+    return 0
+
+
 def _compare(words: list[str]) -> int:
     parser = _parser("compare", "Two releases side by side: ingredients, choices, cost, scores, what each left out.")
     parser.add_argument("other", metavar="RELEASE", type=Path, help="the folder of another")
@@ -264,6 +292,7 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "audit": _audit,
     "rebuild": _rebuild,
     "remake": _remake,
+    "withdraw": _withdraw,
     "trace": _trace,
     "compare": _compare,
 }

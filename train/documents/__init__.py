@@ -4,7 +4,15 @@ from train.documents.corpus import DataConfig, Summary, build_corpus, fetch
 from train.documents.licences import refusal
 from train.documents.rules import ExcludeConfig, RulesConfig
 from train.documents.sources import Kind, SourceConfig
-from train.documents.store import SPLITS, documents_file, largest_group, read_documents, read_release_documents
+from train.documents.store import (
+    SPLITS,
+    documents_file,
+    largest_group,
+    read_documents,
+    read_release_documents,
+    withdrawn,
+    write_documents,
+)
 
 __all__ = [
     "SPLITS",
@@ -21,4 +29,6 @@ __all__ = [
     "read_documents",
     "read_release_documents",
     "refusal",
+    "withdrawn",
+    "write_documents",
 ]

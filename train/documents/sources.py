@@ -20,7 +20,7 @@ from typing import Any
 
 from train.documents.archives import Archive
 from train.documents.registries import fetch_package
-from train.documents.store import read_release_documents
+from train.documents.store import read_release_documents, withdrawn
 from train.records import MACHINE, BadInput, Document, Excluded, digest_file, printable
 
 Found = Document | Excluded
@@ -119,9 +119,22 @@ def read_source(name: str, source: SourceConfig, cache: Path) -> Iterator[Found]
     elif source.kind is Kind.files:
         yield from _read_folder(name, source)
     elif source.kind is Kind.release:
-        yield from read_release_documents(Path(source.path))
+        yield from _read_release(Path(source.path))
     else:
         yield from _read_hub(name, source)
+
+
+def _read_release(folder: Path) -> Iterator[Found]:
+    """The documents of a release and what it left out; what was withdrawn from it is left out from now on."""
+    gone = withdrawn(folder)
+    for item in read_release_documents(folder):
+        if isinstance(item, Document) and item.is_withdrawn():
+            yield Excluded(
+                id=item.id, sha256=item.sha256, url=item.url, authors=item.authors, stage="withdrawal",
+                rule="withdrawn", rule_version=1, value="", reason=gone[item.sha256], n_bytes=item.n_bytes,
+            )  # fmt: skip
+        else:
+            yield item
 
 
 def _read_table(name: str, source: SourceConfig, archive: Archive) -> Iterator[Found]:

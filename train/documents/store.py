@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from train.records import BadInput, Document, Excluded, printable, read_rows, write_atomically
+from train.records import BadInput, Document, Excluded, printable, read_json, read_rows, write_atomically
 
 SPLITS = ("train", "validation")
 
@@ -48,13 +48,34 @@ def largest_group(folder: Path, split: str) -> int:
     return max(groups, default=0)
 
 
+def withdrawn(folder: Path) -> dict[str, str]:
+    """The sha256 of each text that was withdrawn from a release, and why (attest/withdrawals/)."""
+    gone: dict[str, str] = {}
+    for path in sorted((folder / "attest" / "withdrawals").glob("*.json")):
+        try:
+            said = read_json(path)["predicate"]
+            gone |= {str(row["sha256"]): str(said["why"]) for row in said["documents"]}
+        except (KeyError, TypeError) as error:
+            raise BadInput(f"{path}: not a withdrawal that can be read ({error})") from error
+    return gone
+
+
 def read_release_documents(folder: Path) -> Iterator[Document | Excluded]:
-    """The documents of a release in the order of its manifest, each held against it, and then what was left out."""
+    """The documents of a release in the order of its manifest, each held against it, and then what was left out.
+
+    One that was withdrawn comes without its text.
+    """
+    gone = withdrawn(folder)
     texts = {split: read_documents(folder / "data", split) for split in SPLITS}
     for row in read_rows(folder / "data" / "manifest.jsonl"):
         document = next(texts.get(str(row.get("split")), iter(())), None)
-        if document is None or document.metadata() != row or not document.is_whole():
+        whole = document is not None and document.metadata() == row
+        if document is None or not whole or not (document.sha256 in gone or document.is_whole()):
             raise BadInput(f"{folder}: {printable(str(row.get('id')))} is not the document that its manifest lists")
+        if document.sha256 in gone and document.text:
+            raise BadInput(
+                f"{folder}: {printable(document.id)} was withdrawn, and its text is still there: withdraw it again"
+            )
         yield document
     for split, rest in texts.items():
         if next(rest, None) is not None:

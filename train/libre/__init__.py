@@ -7,8 +7,9 @@ from train.libre.compare import compare, render_comparison
 from train.libre.rebuild import LEVELS, rebuild, run_their_program
 from train.libre.remake import remake
 from train.libre.trace import Answer, Trace, open_trace, render, render_author, text_of
+from train.libre.withdraw import Withdrawal, withdraw
 
 __all__ = [
-    "LEVELS", "Answer", "Audit", "Trace", "audit", "compare", "open_trace", "rebuild", "remake", "render",
-    "render_audit", "render_author", "render_comparison", "run_their_program", "text_of",
+    "LEVELS", "Answer", "Audit", "Trace", "Withdrawal", "audit", "compare", "open_trace", "rebuild", "remake", "render",
+    "render_audit", "render_author", "render_comparison", "run_their_program", "text_of", "withdraw",
 ]  # fmt: skip

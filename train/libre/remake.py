@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from train.config import Config, read_config
-from train.documents import Kind, SourceConfig
+from train.documents import Kind, SourceConfig, withdrawn
 from train.records import BadInput, printable
 from train.release import read_release
 
@@ -20,7 +20,8 @@ def remake(release: Path, out: Path, without: Sequence[str], words: Sequence[str
     """
     record = read_release(release)
     config = read_config(release / "recipe" / "config.yaml", words)
-    if not without and not words:
+    gone = withdrawn(release)
+    if not without and not words and not gone:
         raise BadInput("nothing would change: say --without author=..., or group.key=value")
     for wish in without:
         kind, equals, name = wish.partition("=")
@@ -35,6 +36,7 @@ def remake(release: Path, out: Path, without: Sequence[str], words: Sequence[str
         generator="; ".join(dict.fromkeys(s.generator for s in sources if s.generator)),
     )
     changes = [*(f"without {wish}" for wish in without), *words]
+    changes += [f"without {len(gone)} texts that were withdrawn"] if gone else []
     made_from = {
         "release": str(record["name"]),
         "digest": str(record["digest"]),

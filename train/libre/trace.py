@@ -5,7 +5,7 @@ The tokens are made again from the documents and the tokenizer of the release, a
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 
 from train.batches import build_objective, order
 from train.config import read_config
-from train.documents import read_documents
+from train.documents import read_documents, withdrawn
 from train.index import Index, Place, build_index, open_index
 from train.records import BadInput, Document, printable
 from train.release import read_release
@@ -98,6 +98,10 @@ class Trace:
         ]
         return [self._source(number, "", "") for number in numbers]
 
+    def documents(self, ids: Collection[str]) -> list[Source]:
+        """The training documents of these ids."""
+        return [self._source(n, "", "") for n, document in enumerate(self._documents) if document.id in ids]
+
     def authors(self) -> list[str]:
         """All authors of the training documents."""
         return sorted({author for document in self._documents for author in document.authors})
@@ -157,6 +161,11 @@ class _Seen:
 def open_trace(release: Path, cache: Path) -> Trace:
     """Open a release; its tokens and their index are made once, under `cache`, and kept there by their digest."""
     stated = _tokens_digest(release)
+    if gone := withdrawn(release):
+        raise BadInput(
+            f"{release}: {len(gone)} texts were withdrawn from it (attest/withdrawals/): what it was trained on cannot "
+            "be read again; trace a remake"
+        )
     folder = cache / "index" / stated
     if not (folder / "index.json").is_file():
         vocabulary = load_vocabulary(release)

@@ -255,8 +255,11 @@ bank accounts, payment cards and keys; names of persons they do not find, and th
 
 ## To object
 
-An author, or somebody who is spoken of, writes to: {text(config.contact)}. The document is then left out by its id
-(`data.exclude.ids`), and the model made again without it.
+An author, or somebody who is spoken of, writes to: {text(config.contact)}, and says which text and why. The publisher
+then runs `python -m train withdraw RELEASE --text id=... --why ...` on this release and on those made from it: the text
+leaves the folder, its digest and a dated statement stay (`attest/withdrawals/`), and every audit says from then on that
+the weights still hold it, and at which steps they learned from it. `python -m train remake RELEASE --out DIR` makes the
+model again without it. Whoever has a copy of this folder is not reached by that: they must be told.
 """
 
 

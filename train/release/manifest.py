@@ -1,8 +1,9 @@
 """What is in a release, file by file, and the one digest that stands for all of it."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from train.records import BadInput, Json, digest_file, digest_json, read_json, write_atomically, write_json
@@ -17,13 +18,14 @@ def list_files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def root_digest(folder: Path, record: dict[str, Any]) -> str:
+def root_digest(folder: Path, record: dict[str, Any], before: Mapping[str, str] = MappingProxyType({})) -> str:
     """The release's digest: over the sorted lines "sha256  path" of its files, release.json in canonical form.
 
-    What lies under attest/ speaks about the release and is not part of it; release.json counts without this digest.
+    What lies under attest/ speaks about the release and is not part of it; release.json counts without this digest, and
+    files that a withdrawal changed count as they were `before`.
     """
     sums = {
-        name: digest_file(folder / name)
+        name: before.get(name) or digest_file(folder / name)
         for name in list_files(folder)
         if name != RECORD and not name.startswith("attest/")
     }

@@ -3,14 +3,15 @@
 import shutil
 import tempfile
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from train.documents import withdrawn
 from train.libre.audit import cards, data, recipe, seal, weights
 from train.libre.audit.finding import Answer, Checks, Finding, Status, failed
-from train.libre.audit.subject import Subject
+from train.libre.audit.subject import Base, Subject
 from train.records import BadInput, printable
 
 CHECKS: Checks = {**seal.CHECKS, **data.CHECKS, **recipe.CHECKS, **weights.CHECKS, **cards.CHECKS}
@@ -94,13 +95,16 @@ def _needs_up_to(name: str) -> tuple[str, ...]:
     return tuple(need for one in names[: names.index(name) + 1] for need in _MOF[one])
 
 
-def audit(folder: Path, expect: str = "", note: Callable[[str], object] = lambda _: None) -> Audit:
-    """Ask a release everything. `expect`: the digest that its publisher told elsewhere; `note` is told each check.
+def audit(
+    folder: Path, expect: str = "", note: Callable[[str], object] = lambda _: None, bases: Sequence[Path] = ()
+) -> Audit:
+    """Ask a release everything. `expect`: the digest that its publisher told elsewhere; `note` is told each check;
+    `bases`: the release that this one was made from, the one that that was made from, and so on, each audited as well.
 
     Raises BadInput if there is no such folder.
     """
     with tempfile.TemporaryDirectory() as work:
-        subject = Subject(folder, Path(work))
+        subject = Subject(folder, Path(work), [_base(bases[0], bases[1:], note)] if bases else [])
         findings = []
         for id in CHECKS:
             note(id)
@@ -110,6 +114,11 @@ def audit(folder: Path, expect: str = "", note: Callable[[str], object] = lambda
         except (BadInput, KeyError):
             name, digest = folder.name, ""
         return Audit(printable(name)[:80], printable(digest)[:64], _anchor(digest, expect), tuple(findings))
+
+
+def _base(folder: Path, further: Sequence[Path], note: Callable[[str], object]) -> Base:
+    found = audit(folder, "", note, further)
+    return Base(found.name, found.digest, tuple(one.id for one in found.failed), frozenset(withdrawn(folder)))
 
 
 def look_at_inputs(subject: Subject) -> dict[str, Answer]:

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -37,13 +38,17 @@ def listed(subject: Subject) -> Answer:
 
 def present(subject: Subject) -> Answer:
     """DATA-02."""
-    found = subject.survey
+    found, gone = subject.survey, subject.withdrawn
+    if gone:
+        return since(subject, f"the other {found['kept'] - len(gone)} texts are here and have their digests")
     return verified(f"all {found['kept']} texts, {found['kept_bytes']:,} bytes, are here and have their digests")
 
 
 def tokens(subject: Subject) -> Answer:
     """DATA-03."""
     stated = {split: part["digest"] for split, part in subject.record["ingredients"]["tokens"].items()}
+    if subject.withdrawn:
+        return since(subject)
     parted = [split for split, digest in subject.tokens.items() if stated.get(split) != digest]
     if parted:
         return failed(f"the documents give other tokens for {', '.join(parted)}")
@@ -96,6 +101,8 @@ def reserved(subject: Subject) -> Answer:
 def personal(subject: Subject) -> Answer:
     """DATA-08."""
     stated, found = subject.json("data/summary.json")["personal_data"], subject.survey["personal_data"]
+    if subject.withdrawn:
+        return since(subject)
     if stated != found:
         return failed(f"the texts hold {found}, stated are {str(stated)[:80]}")
     counts = ", ".join(f"{name} {count}" for name, count in found.items()) or "none"
@@ -105,7 +112,8 @@ def personal(subject: Subject) -> Answer:
 def counted(subject: Subject) -> Answer:
     """DATA-09."""
     stated, found = subject.json("data/summary.json"), subject.survey
-    parted = [key for key in found if stated.get(key) != found[key]]
+    asked = set(found) - ({"personal_data"} if subject.withdrawn else set())
+    parted = [key for key in asked if stated.get(key) != found[key]]
     if parted:
         return failed(f"data/summary.json and the documents part in {', '.join(parted)}")
     kinds = ", ".join(found["by"])
@@ -150,12 +158,41 @@ def withdrawals(subject: Subject) -> Answer:
     stated = subject.record["withdrawals"]
     if stated:
         return failed(f"{len(stated)} withdrawals are stated, which this program cannot judge")
-    return verified("none is recorded")
+    still = {str(row["sha256"]) for row in subject.rows("data/manifest.jsonl")} - set(subject.withdrawn)
+    for base in subject.bases:
+        if held := still & base.withdrawn:
+            return failed(f"{len(held)} texts that were withdrawn from its base {base.name} are used here")
+    if not subject.withdrawn:
+        return verified("none is recorded")
+    why = "; ".join(f"{said['date']}, on the word of {said['by']}: {said['why']}" for said in subject.withdrawals)
+    gone = [
+        f"{'; '.join(row['authors'])}: {row['title'] or row['id']} ({_when(row)})" for row in subject.withdrawn.values()
+    ]
+    return verified(
+        f"{len(gone)} texts were ({why}): {', '.join(gone[:5])}; the weights still hold what they learned, and no "
+        "rebuild can show where they came from. Without them: python -m train remake RELEASE --out DIR"
+    )
+
+
+def _when(row: dict[str, Any]) -> str:
+    """At which steps a withdrawn text was learned from."""
+    steps = row["steps"]
+    if row["split"] != "train":
+        return "held out, not learned from"
+    return f"steps {steps['first']} to {steps['last']}, {steps['count']} of them" if steps else "steps not known"
+
+
+def since(subject: Subject, rest: str = "") -> Answer:
+    """Not applicable since the withdrawal."""
+    found = f"not applicable since the withdrawal of {len(subject.withdrawn)} texts (DATA-12)"
+    return Status.withdrawn, f"{found}; {rest}" if rest else found
 
 
 def tokenizer(subject: Subject) -> Answer:
     """TOK-01."""
     stated, config = subject.record["ingredients"]["tokenizer"]["digest"], subject.recipe
+    if subject.withdrawn:
+        return since(subject)
     texts = (document.text for document in subject.documents("train"))
     again = train_tokenizer(config.tokenizer, texts)
     made = save_tokenizer(again, config.tokenizer, subject.work / "tokenizer", config.model.seq_len)

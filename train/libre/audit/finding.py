@@ -9,13 +9,16 @@ from train.libre.audit.words import WORDS
 
 
 class Status(Enum):
-    """How a check ends. What is absent has failed; "not yet" is what only a rebuild can show."""
+    """How a check ends. What is absent has failed; "not yet" is what only a rebuild can show;
+    "withdrawn" is not applicable since the withdrawal of a text that it would take.
+    """
 
     verified = "verified"
     declared = "declared"
     person = "needs a person"
     not_yet = "not yet"
     not_applicable = "not applicable"
+    withdrawn = "withdrawn"
     failed = "failed"
 
 

@@ -16,15 +16,19 @@ def whole(subject: Subject) -> Answer:
     wrong = [f"{name} is missing" for name in sorted(set(sums) - files)]
     wrong += [f"{name} was added" for name in sorted(files - set(sums))]
     wrong += [
-        f"{name} was changed" for name in sorted(files & set(sums)) if digest_file(subject.folder / name) != sums[name]
+        f"{name} was changed"
+        for name in sorted(files & set(sums))
+        if digest_file(subject.folder / name) != subject.emptied.get(name, ("", sums[name]))[1]
     ]
     if wrong:
         return failed(printable("; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")))
     if sums != dict(sorted(sums.items())) or subject.text(SUMS) != "".join(f"{d}  {n}\n" for n, d in sums.items()):
         return failed(f"{SUMS} was changed")
-    if root_digest(subject.folder, subject.record) != subject.record["digest"]:
+    sealed = {name: before for name, (before, _) in subject.emptied.items()}
+    if root_digest(subject.folder, subject.record, sealed) != subject.record["digest"]:
         return failed("release.json states another digest than its files give")
-    return verified(f"{len(files)} files, as they were sealed")
+    changed = f"; {', '.join(subject.emptied)} as a withdrawal left it" if subject.emptied else ""
+    return verified(f"{len(files)} files, as they were sealed{changed}")
 
 
 CHECKS: Checks = {

@@ -6,7 +6,8 @@ checks need is worked out once.
 
 import stat
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,23 @@ _WHOLE = {".json", ".yaml", ".md", ".txt"}
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".msgpack", ".h5"}
 
 
+@dataclass(frozen=True)
+class Base:
+    """What was found of a release that another was made from: the checks that failed, the texts withdrawn (sha256)."""
+
+    name: str
+    digest: str
+    failed: tuple[str, ...]
+    withdrawn: frozenset[str]
+
+
 class Subject:
     """A folder that is asked whether it is free. `work` is a folder of our own, for what is made again."""
 
-    def __init__(self, folder: Path, work: Path) -> None:
+    def __init__(self, folder: Path, work: Path, bases: Sequence[Base] = ()) -> None:
         if not folder.is_dir():
             raise BadInput(f"{printable(str(folder))}: there is no such folder")
-        self.folder, self.work = folder, work
+        self.folder, self.work, self.bases = folder, work, bases
         self.files, self.irregular = _walk(folder)
 
     def path(self, name: str) -> Path:
@@ -105,9 +116,11 @@ class Subject:
         return summary.finish()
 
     def documents(self, split: str) -> Iterator[Document]:
-        """The documents of a split, each held against its own digest."""
+        """The documents of a split, each held against its own digest; those that were withdrawn are gone."""
         name = self._table(split)
         for document in read_documents(self.folder / "data", split):
+            if document.sha256 in self.withdrawn and document.is_withdrawn():
+                continue
             if not document.is_whole():
                 raise BadInput(f"{name}: the text of {document.id[:80]} is not the one that was listed")
             yield document
@@ -149,14 +162,41 @@ class Subject:
         objective = build_objective(self.recipe.objective, load_vocabulary(self.folder))
         return Sequences(self.store("train"), self.recipe.model.seq_len, objective)
 
+    @cached_property
+    def withdrawals(self) -> list[dict[str, Any]]:
+        """The statements that texts of this release may no longer be used."""
+        return [statement["predicate"] for statement in self._statements("withdrawals")]
+
+    @cached_property
+    def withdrawn(self) -> dict[str, dict[str, Any]]:
+        """The documents that were withdrawn, by their sha256."""
+        return {str(row["sha256"]): row for said in self.withdrawals for row in said["documents"]}
+
+    @cached_property
+    def emptied(self) -> dict[str, tuple[str, str]]:
+        """The files that withdrawals have changed: (digest before the first, digest after the last)."""
+        found: dict[str, tuple[str, str]] = {}
+        moves = {file["before"]: (file["name"], file["after"]) for said in self.withdrawals for file in said["files"]}
+        for name in map(self._table, SPLITS):
+            before = now = self.sums.get(name, "")
+            for _ in moves:
+                now = moves[now][1] if now in moves and moves[now][0] == name else now
+            if now != before:
+                found[name] = before, now
+        return found
+
     def rebuilds(self) -> Iterator[dict[str, Any]]:
         """The statements of those who remade this release; of another release's none."""
-        digest = self.record["digest"]
+        for statement in self._statements("rebuilds"):
+            yield statement["predicate"]["rebuild"] | statement["predicate"]["runDetails"]
+
+    def _statements(self, kind: str) -> Iterator[dict[str, Any]]:
+        """What lies under attest/ about this release; what is about another is passed over."""
         for name in self.files:
-            if name.startswith("attest/rebuilds/") and name.endswith(".json"):
+            if name.startswith(f"attest/{kind}/") and name.endswith(".json"):
                 statement = self.json(name)
-                if statement["subject"][0]["digest"]["sha256"] == digest:
-                    yield statement["predicate"]["rebuild"] | statement["predicate"]["runDetails"]
+                if statement["subject"][0]["digest"]["sha256"] == self.record["digest"]:
+                    yield statement
 
     @cached_property
     def source(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from train.evaluate import measure_again
 from train.hugging_face import from_hugging_face
-from train.libre.audit import free
+from train.libre.audit import data, free
 from train.libre.audit.finding import Answer, Checks, Status, failed, verified
 from train.libre.audit.subject import Subject
 from train.model import build_model
@@ -110,8 +110,15 @@ def base(subject: Subject) -> Answer:
     status, found = steps(subject)
     if status is not Status.verified:
         return failed(f"whether it began from nothing cannot be seen: {found}")
+    lineage = {row["digest"]: row for row in subject.record["lineage"]}
+    for given in subject.bases:
+        if given.digest not in lineage:
+            return failed(f"{given.name}, given as its base, is not what its lineage names")
+        if given.failed:
+            return failed(f"its base {given.name} fails {', '.join(given.failed[:5])}")
+    audited = f"; {', '.join(given.name for given in subject.bases)} audited as well" if subject.bases else ""
     if remade := [f"{row['release']} ({row['digest'][:12]}), {row['changes']}" for row in subject.record["lineage"]]:
-        return verified(f"no weights, they begin from the seed; documents and recipe: {'; '.join(remade)}")
+        return verified(f"no weights, they begin from the seed; documents and recipe: {'; '.join(remade)}{audited}")
     return verified("none: the first checkpoint is the initial weights that the seed gives")
 
 
@@ -165,6 +172,8 @@ def _by(found: dict[str, Any]) -> str:
 
 def scores(subject: Subject) -> Answer:
     """EVAL-01."""
+    if any(row["split"] != "train" for row in subject.withdrawn.values()):
+        return data.since(subject)
     found = measure_again(subject.folder)
     stated, results = subject.record["results"]["bits_per_byte"], subject.json("evaluation/results.json")
     if stated != results["bits_per_byte"]:

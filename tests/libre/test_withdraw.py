@@ -1,0 +1,122 @@
+"""A text that may no longer be used leaves every release that holds it; the audit says what that means."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from train.__main__ import main
+from train.documents import SPLITS, read_documents
+from train.libre import audit, open_trace
+from train.libre.audit import Status
+from train.records import read_json, read_rows
+
+
+@pytest.fixture
+def copy(release: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(release, tmp_path / "copy"))
+
+
+def texts(folder: Path) -> dict[str, str]:
+    return {d.id: d.text for split in SPLITS for d in read_documents(folder / "data", split)}
+
+
+def test_the_text_leaves_and_its_digest_stays(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, digest = texts(copy), read_json(copy / "release.json")["digest"]
+    row = next(row for row in read_rows(copy / "data" / "manifest.jsonl") if row["split"] == "train")
+    seen = open_trace(copy, tmp_path / "cache").documents([row["id"]])[0]
+    said = ["--why", "its author objects", "--by", "the author", "--cache", str(tmp_path / "cache")]
+    assert main(["withdraw", str(copy), "--text", f"id={row['id']}", *said, "--json", str(tmp_path / "a.json")]) == 0
+    assert f"learned from at {seen.steps} steps, {seen.first_step} to {seen.last_step}" in capsys.readouterr().out
+    words = before[row["id"]][200:260].encode()
+    for path in [*copy.rglob("*"), *(tmp_path / "cache").rglob("*")]:
+        assert not path.is_file() or words not in path.read_bytes(), path
+    after = texts(copy)
+    assert after == before | {row["id"]: ""}
+    assert row in list(read_rows(copy / "data" / "manifest.jsonl"))
+
+    found = audit(copy, expect=digest)
+    assert found.failed == []
+    assert found.level == "R0"
+    by_id = {finding.id: finding for finding in found.findings}
+    assert {id for id, f in by_id.items() if f.status is Status.withdrawn} == {
+        "DATA-02",
+        "DATA-03",
+        "TOK-01",
+        "DATA-08",
+    }
+    assert "not applicable since the withdrawal of 1 text" in by_id["TOK-01"].found
+    told = by_id["DATA-12"].found
+    for part in (
+        row["title"],
+        "the author",
+        "its author objects",
+        f"steps {seen.first_step} to {seen.last_step}",
+        "remake",
+    ):
+        assert part in told
+    assert found.verdicts()["libre in practice"].startswith("not yet: ")
+    assert "DATA-02" in found.verdicts()["FSF and Debian (the data must be free too)"]
+    assert main(["rebuild", str(copy)]) == 1
+    assert main(["trace", str(copy), "anything at all", "--cache", str(tmp_path / "cache")]) == 2
+    assert json.loads((tmp_path / "a.json").read_text())[0]["documents"][0]["sha256"] == row["sha256"]
+
+
+def test_what_was_made_with_it_is_found(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, cache = tmp_path / "remade", ["--cache", str(tmp_path / "cache")]
+    assert main(["remake", str(copy), "--without", "author=Author 1", "optim.steps=12", "--out", str(out)]) == 0
+    made = out / "release"
+    assert audit(made, bases=[copy]).failed == []
+    assert main(["withdraw", str(copy), "--text", "author=author 2", "--why", "asked to", *cache]) == 0
+    found = audit(made, bases=[copy])
+    assert [finding.id for finding in found.failed] == ["DATA-12"]
+    assert "withdrawn from its base" in found.failed[0].found
+    assert main(["audit", str(made), "--base", str(copy)]) == 1
+    # Both at once, and again: the first has nothing left to withdraw.
+    assert main(["withdraw", str(copy), str(made), "--text", "author=Author 2", "--why", "asked to", *cache]) == 0
+    assert "holds none of it" in capsys.readouterr().out
+    assert audit(made, bases=[copy]).failed == []
+    # A remake is without it, and lists it as left out.
+    again = tmp_path / "again"
+    assert main(["remake", str(copy), "--out", str(again), "--why", "a text was withdrawn"]) == 0
+    assert audit(again / "release").failed == []
+    left_out = list(read_rows(again / "release" / "data" / "excluded.jsonl"))
+    assert {row["reason"] for row in left_out if row["rule"] == "withdrawn"} == {"asked to"}
+    assert not any("Author 2" in row["authors"] for row in read_rows(again / "release" / "data" / "manifest.jsonl"))
+
+
+def test_a_held_out_text_takes_the_score_with_it(copy: Path, tmp_path: Path) -> None:
+    row = next(row for row in read_rows(copy / "data" / "manifest.jsonl") if row["split"] == "validation")
+    assert (
+        main(
+            ["withdraw", str(copy), "--text", f"sha256={row['sha256']}", "--why", "asked to", "--cache", str(tmp_path)]
+        )
+        == 0
+    )
+    found = {finding.id: finding for finding in audit(copy).findings}
+    assert found["EVAL-01"].status is Status.withdrawn
+    assert "held out" in found["DATA-12"].found
+
+
+def test_a_withdrawal_hides_no_other_change(copy: Path, tmp_path: Path) -> None:
+    row = next(row for row in read_rows(copy / "data" / "manifest.jsonl") if row["split"] == "train")
+    main(["withdraw", str(copy), "--text", f"id={row['id']}", "--why", "asked to", "--cache", str(tmp_path)])
+    (path,) = (copy / "attest" / "withdrawals").iterdir()
+    path.write_text(path.read_text().replace(row["sha256"], "0" * 64))
+    assert "DATA-01" in {finding.id for finding in audit(copy).failed}
+    table = copy / "data" / "documents-train.parquet"
+    table.write_bytes(table.read_bytes() + b"x")
+    assert "SEAL-01" in {finding.id for finding in audit(copy).failed}
+
+
+def test_bad_wishes(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(path.name for path in copy.rglob("*"))
+    for wish, says in (
+        ("author=Nobody", "no document of"),
+        ("licence=x", "say author=NAME"),
+        ("id=", "say author=NAME"),
+    ):
+        assert main(["withdraw", str(copy), "--text", wish, "--why", "x", "--cache", str(tmp_path)]) == 2
+        assert says in capsys.readouterr().err
+    assert sorted(path.name for path in copy.rglob("*")) == before

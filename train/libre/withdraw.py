@@ -1,0 +1,123 @@
+"""A text may no longer be used: it leaves the folder of every release that holds it, and its digest stays.
+
+A statement under attest/withdrawals/ says which text, why, on whose word, at which steps it was learned from, and which
+file of the release became which. The weights still hold what they learned: only a remake is without it.
+"""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from train.documents import SPLITS, documents_file, read_documents, withdrawn, write_documents
+from train.libre.trace import Source, open_trace
+from train.records import BadInput, Document, digest_file, digest_json, printable, read_rows, write_json
+from train.release import read_release
+from train.standards import withdrawal_record
+
+KINDS = ("author", "title", "id", "sha256")
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """What was done to one release: the texts, the steps that saw each (none for a held-out text), the statement."""
+
+    release: Path
+    name: str
+    documents: tuple[Document, ...]
+    steps: dict[str, Source]
+    statement: str
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        rows = [_row(document, self.steps.get(document.id)) for document in self.documents]
+        return {"release": self.name, "documents": rows, "statement": self.statement}
+
+    def render(self) -> str:
+        """As a person reads it."""
+        if not self.documents:
+            return f"{printable(self.name)}: holds none of it"
+        lines = [f"{printable(self.name)}: {len(self.documents)} texts have left the folder"]
+        for document in self.documents:
+            seen = self.steps.get(document.id)
+            when = f"learned from at {seen.steps} steps, {seen.first_step} to {seen.last_step}" if seen else "held out"
+            lines.append(
+                f"  {printable('; '.join(document.authors))}: {printable(document.title or document.id)}: {when}"
+            )
+        folder = printable(str(self.release))
+        lines.append(f"  said in {printable(self.statement)}; the weights still hold what they learned. Without it:")
+        return "\n".join([*lines, f'  python -m train remake {folder} --out DIR --why "a text was withdrawn"'])
+
+
+def withdraw(releases: Sequence[Path], wishes: Sequence[str], why: str, by: str, cache: Path) -> list[Withdrawal]:
+    """Take what the wishes name (author=, title=, id=, sha256=) out of each release that holds it.
+
+    A text found in one release is looked for in all by its digest, whatever it is called there. Raises BadInput if no
+    release holds any.
+    """
+    sums: set[str] = set()
+    matches = [_matcher(wish) for wish in wishes]
+    for release in releases:
+        read_release(release)
+        rows = read_rows(release / "data" / "manifest.jsonl")
+        sums |= {str(row["sha256"]) for row in rows if any(match(row) for match in matches)}
+    if not sums:
+        raise BadInput(f"no document of {', '.join(map(printable, wishes))} is in {', '.join(map(str, releases))}")
+    return [_withdraw(release, sums, why, by, cache) for release in releases]
+
+
+def _matcher(wish: str) -> Callable[[dict[str, Any]], bool]:
+    kind, equals, name = wish.partition("=")
+    if kind not in KINDS or not equals or not name:
+        raise BadInput(f"{printable(wish)}: say author=NAME, title=..., id=... or sha256=...")
+    wanted = name.casefold()
+
+    def match(row: dict[str, Any]) -> bool:
+        values = row["authors"] if kind == "author" else [row[kind]]
+        return wanted in {str(value).casefold() for value in values}
+
+    return match
+
+
+def _withdraw(release: Path, sums: set[str], why: str, by: str, cache: Path) -> Withdrawal:
+    record = read_release(release)
+    there = [d for split in SPLITS for d in read_documents(release / "data", split) if d.sha256 in sums and d.text]
+    if not there:
+        return Withdrawal(release, str(record["name"]), (), {}, "")
+    steps = _steps(release, [d.id for d in there if d.split == "train"], cache)
+    draft = release / "data" / ".withdraw.tmp"
+    try:
+        files = [_write_without(release, split, sums, draft) for split in sorted({d.split for d in there})]
+        rows = [_row(document, steps.get(document.id)) for document in there]
+        statement = withdrawal_record(record, rows, files, why, by, datetime.now(UTC).date().isoformat())
+        path = release / "attest" / "withdrawals" / f"{digest_json(statement)[:16]}.json"
+        write_json(path, statement)
+        for file in files:
+            (draft / Path(file["name"]).name).replace(release / file["name"])
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    shutil.rmtree(cache / "index" / record["ingredients"]["tokens"]["train"]["digest"], ignore_errors=True)
+    return Withdrawal(release, str(record["name"]), tuple(there), steps, str(path))
+
+
+def _steps(release: Path, ids: list[str], cache: Path) -> dict[str, Source]:
+    """At which steps each was learned from. Once a text is gone, nobody can work that out again."""
+    if not ids or withdrawn(release):
+        return {}
+    return {source.id: source for source in open_trace(release, cache).documents(ids)}
+
+
+def _write_without(release: Path, split: str, sums: set[str], draft: Path) -> dict[str, str]:
+    with write_documents(draft, split) as writer:
+        for document in read_documents(release / "data", split):
+            writer.write(replace(document, text="") if document.sha256 in sums else document)
+    here, there = documents_file(release / "data", split), documents_file(draft, split)
+    return {"name": f"data/{here.name}", "before": digest_file(here), "after": digest_file(there)}
+
+
+def _row(document: Document, seen: Source | None) -> dict[str, Any]:
+    names = ("id", "sha256", "title", "source", "split", "n_bytes")
+    steps = {"first": seen.first_step, "last": seen.last_step, "count": seen.steps} if seen else None
+    return {name: getattr(document, name) for name in names} | {"authors": list(document.authors), "steps": steps}
