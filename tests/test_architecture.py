@@ -32,6 +32,7 @@ BELOW = {
     "sample": {"tokens", "model", "hugging_face"},
     "release": {"documents", "hugging_face", "model", "run", "standards"},
     "config": {"batches", "documents", "tokens", "model", "optim", "parallel", "run", "evaluate", "release"},
+    "training": {"batches", "config", "model", "parallel", "plan", "run", "tokens"},
     "recipe": {
         *(
             "config",
@@ -45,9 +46,11 @@ BELOW = {
             "evaluate",
             "sample",
             "release",
+            "standards",
+            "training",
         ),
     },
-    "verbs": {"config", "plan", "recipe", "release", "run", "sample", "evaluate", "libre"},
+    "verbs": {"training", "config", "plan", "recipe", "release", "run", "sample", "evaluate", "libre"},
     "__main__": {"verbs"},
     "__init__": set(),
 }
@@ -76,6 +79,8 @@ DOORS = {
     "psutil": {"numerics"},
     "yaml": {"config", "plan"},
     "packaging": {"release"},
+    "securesystemslib": {"standards"},
+    "cryptography": {"standards"},
 }
 
 

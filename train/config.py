@@ -318,7 +318,8 @@ def public(values: dict[str, Any]) -> dict[str, Any]:
         for name, source in values["data"]["sources"].items()
     }
     data = {key: value for key, value in values["data"].items() if key != "cache"}
-    return values | {"data": data | {"sources": sources}}
+    release = {key: value for key, value in values.get("release", {}).items() if key != "sign"}
+    return values | {"data": data | {"sources": sources}} | ({"release": release} if release else {})
 
 
 def to_yaml(values: dict[str, Any]) -> str:

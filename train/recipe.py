@@ -6,33 +6,27 @@ made from something else is never overwritten.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from train.batches import Objective, Sequences, build_objective, order_digest
+from train.batches import Objective, build_objective, order_digest
 from train.config import Config, compose, config_digest, public, resolved, to_yaml
 from train.documents import SPLITS, Kind, build_corpus, fetch, read_documents
 from train.evaluate import FiveGram, Text, evaluate_texts, read_texts, yardstick_bits_per_byte
 from train.model import LanguageModel, build_model
 from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine
 from train.parallel import Replicas, open_replicas
-from train.plan import cost_of, price_here
+from train.plan import cost_of
 from train.records import BadInput, Json, digest_file, digest_json, printable, read_json, write_atomically, write_json
 from train.release import Ingredients, publish
 from train.run import (
-    Job,
-    Metrics,
     RunFolder,
     Stopped,
     check_operations,
-    flips_per_step,
-    forecast_seconds,
     load_weights,
     lock_folder,
     plot_run,
@@ -42,6 +36,7 @@ from train.run import (
     train,
 )
 from train.sample import Sampling, Speaker
+from train.standards import read_key
 from train.tokens import (
     TokenStore,
     Vocabulary,
@@ -51,22 +46,14 @@ from train.tokens import (
     train_tokenizer,
     write_shards,
 )
+from train.training import foretell, job_of
 
-__all__ = ["Stopped", "fetch_for", "help_training", "run_recipe"]
+__all__ = ["Stopped", "fetch_for", "run_recipe"]
 
 
 def fetch_for(config: Config) -> list[Path]:
     """Bring here what a run will need from the network."""
     return fetch(config.data)
-
-
-def help_training(config: Config) -> None:
-    """What every process of a run but the first does: wait until it is called to a training, and take its share."""
-    with open_replicas() as replicas:
-        if replicas.called():
-            folder = Path(config.run.folder) / config.run.name
-            job = _job(config, folder, Choices(**read_json(folder / "machine.json")), replicas, lambda model, step: {})
-            train(replace(job, open_metrics=nullcontext))
 
 
 def run_recipe(config: Config) -> dict[str, Any]:
@@ -92,6 +79,8 @@ class Run:
     """The stages of one run: what each is made from, and how."""
 
     def __init__(self, config: Config, folder: Path, replicas: Replicas) -> None:
+        if config.release.sign:
+            read_key(config.release.sign)  # a mistake is to be known before the training, not after it
         self.config, self.folder, self.digest, self.replicas = config, folder, config_digest(config), replicas
         self.record = RunFolder(folder, public(resolved(config, recipe_only=True)))
         with write_atomically(folder / "config.yaml") as file:
@@ -170,8 +159,8 @@ class Run:
             measured = evaluate_texts(model, objective, few, config.evaluate)
             return {"bits_per_byte": measured.report["total"], "samples": lines}
 
-        job = _job(config, self.folder, self.machine, self.replicas, watch)
-        self._forecast(job)
+        job = job_of(config, self.folder, self.machine, self.replicas, watch)
+        foretell(job)
         if config.numerics.exact:
             check_operations(job)
         self.replicas.call()
@@ -181,17 +170,6 @@ class Run:
             "environment": describe_machine(),
             "sequences": len(job.sequences),
         }
-
-    def _forecast(self, job: Job) -> None:
-        """forecast.json: what the training will take on this machine, said before it begins and never afterwards."""
-        record = self.folder / "forecast.json"
-        if not record.is_file():
-            seconds = forecast_seconds(job)
-            say(f"forecast   {seconds / 60:.1f} minutes of training")
-            flips = {"flips_per_step": flips_per_step(job)} if self.config.numerics.exact else {}
-            for flip in flips.values():
-                say(f"numerics   two machines part once in {1 / max(flip, 1e-18):,.0f} steps, on average")
-            write_json(record, {"training_seconds": round(seconds, 1), **price_here(seconds).record(), **flips})
 
     def _speak(self, model: LanguageModel, prompt: str, length: int) -> str:
         speaker = Speaker(model, load_tokenizer(self.folder / "tokens"), self.vocabulary())
@@ -306,29 +284,6 @@ class Run:
     def _cost(self, trained: Json, tokens: Json) -> Json:
         forecast, epochs = read_json(self.folder / "forecast.json"), trained["tokens"] / tokens["train"]["tokens"]
         return cost_of(trained, self.record.attempts(), forecast, epochs, self.config.release.bearable_eur)
-
-
-def _job(
-    config: Config, folder: Path, machine: Choices, replicas: Replicas,
-    watch: Callable[[LanguageModel, int], Mapping[str, Any]],
-) -> Job:  # fmt: skip
-    """The training of this config, in a folder whose tokens are there."""
-    objective = build_objective(config.objective, load_vocabulary(folder / "tokens"))
-    within = getattr(config.model, "within_documents", False)
-    store, plain = TokenStore(folder / "tokens", "train"), resolved(config)
-    return Job(
-        folder=folder,
-        model=build_model(config.model),
-        sequences=Sequences(store, config.model.seq_len, objective, with_documents=within),
-        run=config.run,
-        optim=config.optim,
-        parallel=config.parallel,
-        choices=machine,
-        config_digest=config_digest(config),
-        open_metrics=lambda step: Metrics(folder, step, config.logger, config.run.name, plain),
-        watch=watch,
-        replicas=replicas,
-    )
 
 
 def _few(texts: list[Text], tokens: int) -> list[Text]:

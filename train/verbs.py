@@ -42,8 +42,9 @@ def run(words: list[str]) -> int:
 
 def _follow(config: Any, json_file: str | None) -> int:
     """Run the recipe of this config to its release."""
-    from train.recipe import Stopped, help_training, run_recipe
+    from train.recipe import Stopped, run_recipe
     from train.release import describe
+    from train.training import help_training
 
     try:
         if int(os.environ.get("RANK", "0")):
@@ -201,6 +202,7 @@ def _audit(words: list[str]) -> int:
         "audit", "Is this release free in practice? Ours, or any folder in Hugging Face's format. Offline."
     )
     parser.add_argument("--expect", default="", metavar="DIGEST", help="the digest that its publisher told elsewhere")
+    parser.add_argument("--key", default="", metavar="ed25519:...", help="the key that its publisher told elsewhere")
     parser.add_argument(
         "--base",
         action="append",
@@ -214,7 +216,7 @@ def _audit(words: list[str]) -> int:
     from train.run import progress
 
     with progress("audit", 0, "check") as bar:
-        found = audit(given.release, given.expect, lambda _: bar.update(1), given.base)
+        found = audit(given.release, given.expect, lambda _: bar.update(1), given.base, given.key)
     _write_json(given.json, found.record())
     print(render_audit(found))
     return 1 if found.failed else 0
@@ -225,6 +227,7 @@ def _rebuild(words: list[str]) -> int:
     parser.add_argument("--level", choices=["R1", "R2", "R3"], default="R1", help="R1 inputs, R2 parts, R3 the whole")
     parser.add_argument("--segments", type=int, default=3, metavar="K", help="R2: how many parts, drawn by chance (3)")
     parser.add_argument("--builder", default="not named", metavar="NAME", help="who remakes it, for the statement")
+    parser.add_argument("--sign", default="", metavar="KEY", help="sign the statement with this private key (PEM)")
     parser.add_argument("--trust-code", action="store_true", help="run the program in the release, if it is another")
     given = parser.parse_args(words)
     from train.libre import rebuild, run_their_program
@@ -232,7 +235,7 @@ def _rebuild(words: list[str]) -> int:
 
     if given.trust_code:
         return run_their_program(given.release, [w for w in words if w != "--trust-code" and w != str(given.release)])
-    found = rebuild(given.release, given.level, given.segments, given.builder, say)
+    found = rebuild(given.release, given.level, given.segments, given.builder, given.sign, say)
     _write_json(given.json, vars(found))
     print(found.render())
     return 0 if found.identical else 1

@@ -24,7 +24,7 @@ from train.numerics import Choices, Rounding, describe_machine
 from train.records import BadInput, digest_json, printable, write_json
 from train.release import code_digest
 from train.run import CHECKPOINT_FILES, Job, LoggerConfig, Metrics, published_steps, read_metrics, train
-from train.standards import rebuild_record
+from train.standards import read_key, rebuild_record, sign
 
 LEVELS = ("R1", "R2", "R3")
 _NEVER = 10**9
@@ -59,9 +59,15 @@ def rebuild(
     level: str = "R1",
     segments: int = 3,
     builder: str = "not named",
+    key: str = "",
     note: Callable[[str], object] = print,
 ) -> Rebuild:
-    """Remake `folder` and write a statement into it. Raises BadInput if it is no release, or another program's."""
+    """Remake `folder` and write a statement into it, signed with the private key in the file `key` if one is named.
+
+    Raises BadInput if it is no release, or another program's.
+    """
+    if key:
+        read_key(key)
     with tempfile.TemporaryDirectory() as name:
         subject = Subject(folder, Path(name) / "made")
         stated = _ingredients(subject)
@@ -80,7 +86,7 @@ def rebuild(
             found = _trainings(subject, found, Path(name), segments)
         statement = rebuild_record(subject.record, _facts(found), builder, describe_machine())
         path = folder / "attest" / "rebuilds" / f"{level}-{digest_json(statement)[:12]}.json"
-        write_json(path, statement)
+        write_json(path, sign(statement, read_key(key)) if key else statement)
         return replace(found, statement=str(path))
 
 

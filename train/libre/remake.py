@@ -35,6 +35,7 @@ def remake(release: Path, out: Path, without: Sequence[str], words: Sequence[str
         rights_reserved="; ".join(dict.fromkeys(s.rights_reserved for s in sources if s.rights_reserved)),
         generator="; ".join(dict.fromkeys(s.generator for s in sources if s.generator)),
     )
+    sign = config.release.sign if any(word.startswith("release.sign=") for word in words) else ""  # never on their word
     changes = [*(f"without {wish}" for wish in without), *words]
     changes += [f"without {len(gone)} texts that were withdrawn"] if gone else []
     made_from = {
@@ -47,5 +48,5 @@ def remake(release: Path, out: Path, without: Sequence[str], words: Sequence[str
         config,
         data=replace(config.data, sources={"release": theirs}),
         run=replace(config.run, folder=str(out.resolve().parent), name=out.name),
-        release=replace(config.release, made_from=made_from),
+        release=replace(config.release, made_from=made_from, sign=sign),
     )

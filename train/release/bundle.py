@@ -21,7 +21,7 @@ from train.release.dependencies import dependencies
 from train.release.manifest import seal
 from train.release.source import shipped, write_source
 from train.run import CHECKPOINT_FILES, list_checkpoints
-from train.standards import build_record, eu_summary
+from train.standards import build_record, eu_summary, read_key, sign
 
 SCHEMA = Path(__file__).with_name("schema.json")
 
@@ -74,7 +74,9 @@ def publish(parts: Ingredients, folder: Path, note: Callable[[str], object] = la
         note("cards")
         _write_cards(parts, record, draft)
         jsonschema.validate(record | {"digest": "0" * 64}, json.loads(SCHEMA.read_text("utf-8")))
-        sealed = seal(draft, record, lambda whole: build_record(whole, used["packages"]))
+        key = read_key(parts.config.sign) if parts.config.sign else None
+        signing = None if key is None else lambda statement: sign(statement, key)
+        sealed = seal(draft, record, lambda whole: build_record(whole, used["packages"]), signing)
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
         return sealed

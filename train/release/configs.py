@@ -7,7 +7,8 @@ from train.records import MACHINE, BadInput
 
 @dataclass(kw_only=True)
 class ReleaseConfig:
-    """Who publishes, under which licence, and what the model is for; `gguf` adds a file for llama.cpp.
+    """Who publishes, under which licence, and what the model is for; `gguf` adds a file for llama.cpp;
+    `sign`: a private ed25519 key (PEM) that the build record is signed with; its place is not published.
 
     `made_from`: the release that this one remakes, and what was changed (`python -m train remake` writes it).
     `bearable_eur`: what the publisher holds that somebody else could spend to do it again.
@@ -18,6 +19,7 @@ class ReleaseConfig:
     publisher: str = field(default="whoever ran this recipe (release.publisher names them)", metadata=MACHINE)
     contact: str = field(default="whoever gave you this folder (release.contact names them)", metadata=MACHINE)
     gguf: bool = field(default=False, metadata=MACHINE)
+    sign: str = field(default="", metadata=MACHINE)
     made_from: dict[str, str] = field(default_factory=dict, metadata=MACHINE)
     bearable_eur: float = field(default=100.0, metadata=MACHINE)
     purpose: str = field(

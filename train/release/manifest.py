@@ -11,6 +11,7 @@ from train.records import BadInput, Json, digest_file, digest_json, read_json, w
 SUMS = "attest/SHA256SUMS"
 RECORD = "release.json"
 BUILD = "attest/traininfo.json"
+SIGNED = "attest/traininfo.dsse.json"
 
 
 def list_files(folder: Path) -> list[str]:
@@ -34,11 +35,17 @@ def root_digest(folder: Path, record: dict[str, Any], before: Mapping[str, str] 
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def seal(folder: Path, record: dict[str, Any], tell: Callable[[dict[str, Any]], Json]) -> dict[str, Any]:
-    """Write release.json with its digest, the build record that `tell` makes of it, and SHA256SUMS over everything."""
+def seal(
+    folder: Path, record: dict[str, Any], tell: Callable[[dict[str, Any]], Json], sign: Callable[[Json], Json] | None
+) -> dict[str, Any]:
+    """Write release.json with its digest, the build record that `tell` makes of it, signed where there is a key, and
+    SHA256SUMS over everything."""
     sealed = record | {"digest": root_digest(folder, record)}
     write_json(folder / RECORD, sealed)
-    write_json(folder / BUILD, tell(sealed))
+    statement = tell(sealed)
+    write_json(folder / BUILD, statement)
+    if sign is not None:
+        write_json(folder / SIGNED, sign(statement))
     names = [name for name in list_files(folder) if name != SUMS]
     with write_atomically(folder / SUMS) as file:
         file.writelines(f"{digest_file(folder / name)}  {name}\n" for name in names)

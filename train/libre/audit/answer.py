@@ -13,6 +13,7 @@ from train.libre.audit import cards, data, recipe, seal, weights
 from train.libre.audit.finding import Answer, Checks, Finding, Status, failed
 from train.libre.audit.subject import Base, Subject
 from train.records import BadInput, printable
+from train.release import SIGNED
 
 CHECKS: Checks = {**seal.CHECKS, **data.CHECKS, **recipe.CHECKS, **weights.CHECKS, **cards.CHECKS}
 
@@ -96,10 +97,16 @@ def _needs_up_to(name: str) -> tuple[str, ...]:
 
 
 def audit(
-    folder: Path, expect: str = "", note: Callable[[str], object] = lambda _: None, bases: Sequence[Path] = ()
+    folder: Path,
+    expect: str = "",
+    note: Callable[[str], object] = lambda _: None,
+    bases: Sequence[Path] = (),
+    key: str = "",
 ) -> Audit:
-    """Ask a release everything. `expect`: the digest that its publisher told elsewhere; `note` is told each check;
-    `bases`: the release that this one was made from, the one that that was made from, and so on, each audited as well.
+    """Ask a release everything.
+
+    `expect`, `key`: the digest and the key that its publisher told elsewhere; `note` is told each check; `bases`: the
+    release that this one was made from, the one that that was made from, and so on, each audited as well.
 
     Raises BadInput if there is no such folder.
     """
@@ -113,7 +120,9 @@ def audit(
             name, digest = str(subject.record["name"]), str(subject.record["digest"])
         except (BadInput, KeyError):
             name, digest = folder.name, ""
-        return Audit(printable(name)[:80], printable(digest)[:64], _anchor(digest, expect), tuple(findings))
+        return Audit(
+            printable(name)[:80], printable(digest)[:64], _anchor(subject, digest, expect, key), tuple(findings)
+        )
 
 
 def _base(folder: Path, further: Sequence[Path], note: Callable[[str], object]) -> Base:
@@ -151,13 +160,32 @@ def ask(id: str, subject: Subject) -> Finding:
     return Finding(id, status, printable(found)[:400])
 
 
-def _anchor(digest: str, expect: str) -> Finding:
-    if not expect:
-        why = "nothing: who changes a file and rewrites every sum is found by a digest from elsewhere alone (--expect)"
-        return Finding("ANCHOR", Status.not_yet, why)
-    if expect == digest:
-        return Finding("ANCHOR", Status.verified, "the digest is the one that you were told")
-    return Finding("ANCHOR", Status.failed, f"it is {digest[:12] or 'none'}, you were told {printable(expect)[:12]}")
+def _anchor(subject: Subject, digest: str, expect: str, key: str) -> Finding:
+    """What holds the digest, which holds all the rest: the digest or the key that its publisher told elsewhere."""
+    signer = _signer(subject)
+    if expect and expect != digest:
+        return Finding(
+            "ANCHOR", Status.failed, f"it is {digest[:12] or 'none'}, you were told {printable(expect)[:12]}"
+        )
+    if key and key != signer:
+        return Finding("ANCHOR", Status.failed, f"signed by {signer or 'nobody'}, you were told {printable(key)[:80]}")
+    if expect or key:
+        told = "digest" if expect else "key that signed it"
+        return Finding("ANCHOR", Status.verified, f"the {told} is the one that you were told")
+    why = "nothing: who changes a file and rewrites every sum is found by a digest from elsewhere alone (--expect)"
+    if signer:
+        why = f"{signer} signed it, and anybody can make a key: ask its publisher which is theirs (--key)"
+    return Finding("ANCHOR", Status.not_yet, why)
+
+
+def _signer(subject: Subject) -> str:
+    """The key that signed the build record of this very release; "" if none did."""
+    try:
+        statement, key = subject.statement(SIGNED)
+        about = {row["name"]: row["digest"]["sha256"] for row in statement["subject"]}
+        return key if about["release.json"] == subject.record["digest"] else ""
+    except (BadInput, KeyError, TypeError):
+        return ""
 
 
 def render(found: Audit) -> str:

@@ -18,6 +18,7 @@ from train.documents import SPLITS, Summary, largest_group, read_documents, read
 from train.index import Index, build_index, open_index
 from train.records import BadInput, Document, digest_json, printable, read_json, read_rows
 from train.release import RECORD, SUMS, read_release
+from train.standards import is_signed, open_envelope
 from train.tokens import TokenStore, load_tokenizer, load_vocabulary, write_shards
 
 _LARGEST_TEXT = 2**26  # bytes of a JSON, YAML or Markdown file that is read whole
@@ -165,7 +166,7 @@ class Subject:
     @cached_property
     def withdrawals(self) -> list[dict[str, Any]]:
         """The statements that texts of this release may no longer be used."""
-        return [statement["predicate"] for statement in self._statements("withdrawals")]
+        return [statement["predicate"] for statement, _ in self._statements("withdrawals")]
 
     @cached_property
     def withdrawn(self) -> dict[str, dict[str, Any]]:
@@ -187,16 +188,24 @@ class Subject:
 
     def rebuilds(self) -> Iterator[dict[str, Any]]:
         """The statements of those who remade this release; of another release's none."""
-        for statement in self._statements("rebuilds"):
-            yield statement["predicate"]["rebuild"] | statement["predicate"]["runDetails"]
+        for statement, key in self._statements("rebuilds"):
+            yield statement["predicate"]["rebuild"] | statement["predicate"]["runDetails"] | {"key": key}
 
-    def _statements(self, kind: str) -> Iterator[dict[str, Any]]:
-        """What lies under attest/ about this release; what is about another is passed over."""
+    def _statements(self, kind: str) -> Iterator[tuple[dict[str, Any], str]]:
+        """What lies under attest/ about this release, and the key that signed it; what is about another is passed over.
+
+        Raises BadInput at a signature that does not hold.
+        """
         for name in self.files:
             if name.startswith(f"attest/{kind}/") and name.endswith(".json"):
-                statement = self.json(name)
+                statement, key = self.statement(name)
                 if statement["subject"][0]["digest"]["sha256"] == self.record["digest"]:
-                    yield statement
+                    yield statement, key
+
+    def statement(self, name: str) -> tuple[dict[str, Any], str]:
+        """An in-toto statement and the key that signed it, "" if none did."""
+        read = self.json(name)
+        return open_envelope(read) if is_signed(read) else (read, "")
 
     @cached_property
     def source(self) -> dict[str, str]:

@@ -13,6 +13,7 @@ from train.libre.audit.subject import Subject
 from train.model import build_model
 from train.numerics import digest_tensors
 from train.records import printable
+from train.release import BUILD, SIGNED
 from train.run import published_steps, read_tensors
 
 _CHAIN_ROOT = "0" * 64
@@ -124,21 +125,26 @@ def base(subject: Subject) -> Answer:
 
 def record(subject: Subject) -> Answer:
     """RUN-01."""
-    statement = subject.json("attest/traininfo.json")
+    statement, key = subject.json(BUILD), ""
+    if SIGNED in subject.files:
+        signed, key = subject.statement(SIGNED)
+        if signed != statement:
+            return failed(f"{SIGNED} signs another record than {BUILD}")
     about, run = statement["predicate"]["buildDefinition"], statement["predicate"]["runDetails"]
     subjects = {row["name"]: row["digest"]["sha256"] for row in statement["subject"]}
     if (
         subjects.get("release.json") != subject.record["digest"]
         or subjects.get("weights") != subject.record["weights"]["digest"]
     ):
-        return failed("attest/traininfo.json is about another release")
+        return failed(f"{BUILD} is about another release")
     used = {row["name"]: row["digest"].get("sha256") for row in about["resolvedDependencies"]}
     ingredients = subject.record["ingredients"]
     parted = [name for name in ("documents", "code", "config") if used.get(name) != ingredients[name]["digest"]]
     if parted:
         return failed(f"the build record names other {', '.join(parted)}")
     taints = ", ".join(run["metadata"]["taints"]) or "nothing"
-    return verified(f"complete, not signed; what could have tainted the run: {printable(taints)}")
+    said = f"signed by {key}, and the signature holds" if key else "not signed"
+    return verified(f"complete, {said}; what could have tainted the run: {printable(taints)}")
 
 
 def segments(subject: Subject) -> Answer:
@@ -165,9 +171,8 @@ def rebuilds(subject: Subject) -> Answer:
 
 def _by(found: dict[str, Any]) -> str:
     """By whom, on what, and that a statement without a signature is worth what its bringer is."""
-    return printable(f"by {found['builder']['id']} on {found['metadata']['environment']['processor']} (not signed)")[
-        :160
-    ]
+    signed = f"signed by {found['key'][:20]}…" if found["key"] else "not signed"
+    return printable(f"by {found['builder']['id']} on {found['metadata']['environment']['processor']} ({signed})")[:160]
 
 
 def scores(subject: Subject) -> Answer:

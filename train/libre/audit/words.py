@@ -132,6 +132,6 @@ WORDS = {
     ),
     "ANCHOR": (
         "what holds the digest itself?",
-        "ask the publisher for the digest, by another way, and give it as --expect",
+        "ask the publisher for the digest or the key, by another way, and give it as --expect or --key",
     ),
 }

@@ -1,0 +1,65 @@
+"""The training of a run whose documents and tokens are there: what it is given, what is foretold, and who helps."""
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from train.batches import Sequences, build_objective
+from train.config import Config, config_digest, resolved
+from train.model import LanguageModel, build_model
+from train.numerics import Choices
+from train.parallel import Replicas, open_replicas
+from train.plan import price_here
+from train.records import read_json, write_json
+from train.run import Job, Metrics, flips_per_step, forecast_seconds, say, train
+from train.tokens import TokenStore, load_vocabulary
+
+
+def job_of(
+    config: Config, folder: Path, machine: Choices, replicas: Replicas,
+    watch: Callable[[LanguageModel, int], Mapping[str, Any]],
+) -> Job:  # fmt: skip
+    """The training of this config, in a folder whose tokens are there."""
+    objective = build_objective(config.objective, load_vocabulary(folder / "tokens"))
+    within = getattr(config.model, "within_documents", False)
+    store, plain = TokenStore(folder / "tokens", "train"), resolved(config)
+    return Job(
+        folder=folder,
+        model=build_model(config.model),
+        sequences=Sequences(store, config.model.seq_len, objective, with_documents=within),
+        run=config.run,
+        optim=config.optim,
+        parallel=config.parallel,
+        choices=machine,
+        config_digest=config_digest(config),
+        open_metrics=lambda step: Metrics(folder, step, config.logger, config.run.name, plain),
+        watch=watch,
+        replicas=replicas,
+    )
+
+
+def foretell(job: Job) -> None:
+    """forecast.json: what the training will take on this machine, said before it begins and never afterwards."""
+    record = job.folder / "forecast.json"
+    if record.is_file():
+        return
+    seconds = forecast_seconds(job)
+    say(f"forecast   {seconds / 60:.1f} minutes of training")
+    said: dict[str, Any] = {"training_seconds": round(seconds, 1), **price_here(seconds).record()}
+    if job.choices.exact:
+        said["flips_per_step"] = flips = flips_per_step(job)
+        say(f"numerics   two machines part once in {1 / max(flips, 1e-18):,.0f} steps, on average")
+    write_json(record, said)
+
+
+def help_training(config: Config) -> None:
+    """What every process of a run but the first does: wait until it is called to a training, and take its share."""
+    with open_replicas() as replicas:
+        if replicas.called():
+            folder = Path(config.run.folder) / config.run.name
+            job = job_of(
+                config, folder, Choices(**read_json(folder / "machine.json")), replicas, lambda model, step: {}
+            )
+            train(replace(job, open_metrics=nullcontext))
