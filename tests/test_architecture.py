@@ -77,7 +77,7 @@ DOORS = {
     "jsonschema": {"release"},
     "rfc8785": {"records"},
     "psutil": {"numerics"},
-    "yaml": {"config", "plan"},
+    "yaml": {"config", "plan", "standards"},
     "packaging": {"release"},
     "securesystemslib": {"standards"},
     "cryptography": {"standards"},

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,14 @@ from train.documents import SPLITS, documents_file
 from train.hugging_face import About, to_gguf, to_hugging_face
 from train.model import LanguageModel
 from train.numerics import digest_tensors
-from train.records import Json, write_atomically, write_json
+from train.records import Json, digest_file, write_atomically, write_json
 from train.release.cards import attribution, data_card, model_card
 from train.release.configs import ReleaseConfig
 from train.release.dependencies import dependencies
 from train.release.manifest import seal
 from train.release.source import shipped, write_source
 from train.run import CHECKPOINT_FILES, list_checkpoints
-from train.standards import build_record, eu_summary, read_key, sign
+from train.standards import build_record, croissant, eu_summary, mof, osaid, read_key, reuse, sign, spdx
 
 SCHEMA = Path(__file__).with_name("schema.json")
 
@@ -73,6 +74,8 @@ def publish(parts: Ingredients, folder: Path, note: Callable[[str], object] = la
         record = _record(parts, code)
         note("cards")
         _write_cards(parts, record, draft)
+        note("standards")
+        _write_standards(parts, record, used["packages"], draft)
         jsonschema.validate(record | {"digest": "0" * 64}, json.loads(SCHEMA.read_text("utf-8")))
         key = read_key(parts.config.sign) if parts.config.sign else None
         signing = None if key is None else lambda statement: sign(statement, key)
@@ -141,6 +144,7 @@ def _record(parts: Ingredients, code: dict[str, Any]) -> dict[str, Any]:
         "format": "fusee-release-1",
         "name": parts.name,
         "version": parts.config.version,
+        "date": datetime.now(UTC).date().isoformat(),
         "made_by": f"fusee {__version__}",
         "publisher": parts.config.publisher,
         "contact": parts.config.contact,
@@ -182,9 +186,28 @@ def _write_cards(parts: Ingredients, record: dict[str, Any], draft: Path) -> Non
         "README.md": model_card(record, parts.recipe, parts.summary, parts.sample, parts.config),
         "ATTRIBUTION.md": attribution(parts.run_folder / "documents" / "manifest.jsonl"),
         "data/README.md": data_card(record, parts.recipe, parts.summary, parts.config),
-        "standards/eu-summary.md": eu_summary(record, parts.recipe, parts.summary),
     }
-    for name, text in cards.items():
+    _write(draft, cards)
+
+
+def _write_standards(parts: Ingredients, record: dict[str, Any], packages: list[dict[str, str]], draft: Path) -> None:
+    """release.json and the recipe again, in the words of others."""
+    recipe, summary = parts.recipe, parts.summary
+    tables = [f"data/{documents_file(draft, split).name}" for split in SPLITS]
+    files = {name: digest_file(draft / name) for name in tables}
+    write_json(draft / "standards" / "croissant.json", croissant(record, recipe, summary, files))
+    write_json(draft / "standards" / "spdx.json", spdx(record, recipe, summary, packages))
+    texts = {
+        "standards/eu-summary.md": eu_summary(record, recipe, summary),
+        "standards/osaid.md": osaid(record, summary),
+        "standards/mof.yml": mof(record, summary),
+        **reuse(record, summary, (draft / "LICENSE").read_text("utf-8")),
+    }
+    _write(draft, texts)
+
+
+def _write(draft: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
         assert "[More Information Needed]" not in text
         with write_atomically(draft / name) as file:
             file.write(text)

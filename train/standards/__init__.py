@@ -1,17 +1,26 @@
 """Standards: one writer each, exports of release.json."""
 
 from train.standards.build_record import build_record, rebuild_record
+from train.standards.croissant import croissant
 from train.standards.eu_summary import eu_summary
+from train.standards.openness import mof, osaid
+from train.standards.reuse import reuse
 from train.standards.signature import is_signed, open_envelope, read_key, sign
+from train.standards.spdx import spdx
 from train.standards.withdrawal import withdrawal_record
 
 __all__ = [
     "build_record",
+    "croissant",
     "eu_summary",
     "is_signed",
+    "mof",
     "open_envelope",
+    "osaid",
     "read_key",
     "rebuild_record",
+    "reuse",
     "sign",
+    "spdx",
     "withdrawal_record",
 ]
