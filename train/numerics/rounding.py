@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 _BITS = 8  # of bfloat16's significand
+_SPLIT = 2.0 ** (53 - _BITS) + 1  # keeps the upper 8 of 53 bits (Veltkamp, 1968); torch's cast would round twice
 _ZERO = 2.0**-40  # what should be zero and is noise stays below it; Adam would blow it up
 _CLOSE = 2.0**-20  # of the space between two numbers: a million times the noise
 
@@ -23,23 +24,20 @@ class Rounding:
         self.rows: list[dict[str, Any]] = []
         self._decided: dict[tuple[int, str], dict[int, float]] = {}
         for row in decided:
-            self._decided.setdefault((int(row["step"]), str(row["tensor"])), {})[int(row["index"])] = float(
-                row["value"]
-            )
+            there = self._decided.setdefault((int(row["step"]), str(row["tensor"])), {})
+            there[int(row["index"])] = float(row["value"])
 
     def __call__(self, step: int, name: str, exact: Tensor) -> Tensor:
         """float64 of any shape -> float32 whose values are bfloat16's. Raises ValueError for another type."""
         if exact.dtype is not torch.float64:
             raise ValueError(f"{name}: exact arithmetic rounds float64, not {exact.dtype}")
-        rounded = exact.bfloat16().float()
+        scaled = exact * _SPLIT
+        rounded = (scaled - (scaled - exact)).float()
         flat, values = rounded.view(-1), exact.reshape(-1)
         decided = self._decided.get((step, name), {})
         for index in _close_to_a_tie(values, flat).tolist():
-            published = decided.get(index)
-            if (
-                published is not None
-                and abs(published - float(values[index])) < abs(float(values[index])) * 2.0**-_BITS
-            ):
+            published, value = decided.get(index), float(values[index])
+            if published is not None and abs(published - value) < abs(value) * 2.0**-_BITS:  # else it is no neighbour
                 flat[index] = published
             self.rows.append({"step": step, "tensor": name, "index": index, "value": float(flat[index])})
         return torch.where(rounded.abs() < _ZERO, 0.0, rounded)
