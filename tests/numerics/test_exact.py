@@ -144,7 +144,7 @@ def test_a_rounding_log_heals_a_run_that_parts(tmp_path: Path, monkeypatch: pyte
     """Noise is added to every gradient, much more than machines have, until the bits part; the log brings them back."""
     import train.numerics.rounding as rounding
 
-    monkeypatch.setattr(rounding, "_CLOSE", 2.0**-12)
+    monkeypatch.setattr(rounding, "_CLOSE", 2.0**-20)
     ours = take_steps(str(tmp_path / "1"), steps=6)
     log = list(read_rows(tmp_path / "1" / "roundings.jsonl"))
     plain = Rounding.__call__

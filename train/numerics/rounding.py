@@ -14,7 +14,7 @@ from torch import Tensor
 _BITS = 8  # of bfloat16's significand
 _SPLIT = 2.0 ** (53 - _BITS) + 1  # keeps the upper 8 of 53 bits (Veltkamp, 1968); torch's cast would round twice
 _ZERO = 2.0**-40  # what should be zero and is noise stays below it; Adam would blow it up
-_CLOSE = 2.0**-20  # of the space between two numbers: a million times the noise
+_CLOSE = 2.0**-29  # of a value: ten thousand times the noise of most
 
 
 class Rounding:
@@ -31,11 +31,10 @@ class Rounding:
         """float64 of any shape -> float32 whose values are bfloat16's. Raises ValueError for another type."""
         if exact.dtype is not torch.float64:
             raise ValueError(f"{name}: exact arithmetic rounds float64, not {exact.dtype}")
-        scaled = exact * _SPLIT
-        rounded = (scaled - (scaled - exact)).float()
+        rounded = _upper_bits(exact).float()
         flat, values = rounded.view(-1), exact.reshape(-1)
         decided = self._decided.get((step, name), {})
-        for index in _close_to_a_tie(values, flat).tolist():
+        for index in _close_to_a_tie(values).tolist():
             published, value = decided.get(index), float(values[index])
             if published is not None and abs(published - value) < abs(value) * 2.0**-_BITS:  # else it is no neighbour
                 flat[index] = published
@@ -43,10 +42,16 @@ class Rounding:
         return torch.where(rounded.abs() < _ZERO, 0.0, rounded)
 
 
-def _close_to_a_tie(values: Tensor, rounded: Tensor) -> Tensor:
-    """The places of those of (n,) float64 that lie almost half way between two numbers of bfloat16."""
-    halves = (values - rounded.double()).abs() * 2 / _space(values)
-    return (((halves - 1).abs() < 2 * _CLOSE) & (values.abs() > _ZERO / 2)).nonzero()[:, 0]
+def _upper_bits(exact: Tensor) -> Tensor:
+    """float64, rounded to the nearest number of 8 bits."""
+    scaled = exact * _SPLIT
+    return scaled - (scaled - exact)
+
+
+def _close_to_a_tie(values: Tensor) -> Tensor:
+    """The places of those of (n,) float64 that would round otherwise if they were a little larger or smaller."""
+    parts = _upper_bits(values * (1 + _CLOSE)) != _upper_bits(values * (1 - _CLOSE))
+    return (parts & (values.abs() > _ZERO / 2)).nonzero()[:, 0]
 
 
 def _space(values: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from train.numerics import Rounding
-from train.optim.muon import orthogonalise
+from train.optim.muon import by_shape, orthogonalise
 
 
 class ExactAdamW(torch.optim.Optimizer):
@@ -67,18 +67,23 @@ class ExactMuon(torch.optim.Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One step; a parameter without a gradient stays."""
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._move(parameter, parameter.grad, group)
+            for parameters in by_shape(group["params"]):
+                ahead = torch.stack([self._momentum(p, group["momentum"]) for p in parameters])
+                moved = orthogonalise(ahead.double(), group["steps"])
+                for parameter, direction in zip(parameters, moved, strict=True):
+                    self._move(parameter, direction, group)
 
-    def _move(self, parameter: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> None:
+    def _momentum(self, parameter: nn.Parameter, keep: float) -> Tensor:
+        """Nesterov's momentum of the rounded gradient, as a running mean."""
+        assert parameter.grad is not None
         state = _counted(self.state[parameter], parameter, "momentum")
-        step, mean, name = int(state["step"]), state["momentum"], self._names[parameter]
-        keep, take = _one(group["momentum"]), _one(1 - group["momentum"])
-        g = self._rounding(step, name, gradient)
-        mean.mul_(keep).add_(g.mul(take))
-        ahead = mean.mul(keep).add_(g.mul(take))  # Nesterov's
-        moved = self._rounding(step, f"{name}/moved", orthogonalise(ahead.double()[None], group["steps"])[0])
+        g, mean = self._rounding(int(state["step"]), self._names[parameter], parameter.grad), state["momentum"]
+        taken = g.mul_(_one(1 - keep))
+        mean.mul_(_one(keep)).add_(taken)
+        return mean.mul(_one(keep)).add_(taken)
+
+    def _move(self, parameter: nn.Parameter, direction: Tensor, group: dict[str, Any]) -> None:
+        moved = self._rounding(int(self.state[parameter]["step"]), f"{self._names[parameter]}/moved", direction)
         weights = parameter.float()
         rows, columns = weights.shape
         if group["weight_decay"]:

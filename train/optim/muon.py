@@ -26,11 +26,8 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One step; a parameter without a gradient stays."""
         for group in self.param_groups:
-            by_shape: dict[tuple[int, ...], list[nn.Parameter]] = {}
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    by_shape.setdefault(tuple(parameter.shape), []).append(parameter)
-            for (rows, columns), parameters in by_shape.items():
+            for parameters in by_shape(group["params"]):
+                rows, columns = parameters[0].shape
                 updates = torch.stack([self._momentum(p, group["momentum"]) for p in parameters])
                 moved = orthogonalise(updates.to(self.precision), group["steps"]).float()
                 scale = group["lr"] * math.sqrt(max(1.0, rows / columns))
@@ -47,6 +44,15 @@ class Muon(torch.optim.Optimizer):
             state["momentum"] = torch.zeros_like(parameter)
         mean: Tensor = state["momentum"].lerp_(parameter.grad, 1 - beta)
         return parameter.grad.lerp(mean, beta)
+
+
+def by_shape(parameters: Iterable[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """Those that have a gradient, in groups of one shape."""
+    groups: dict[torch.Size, list[nn.Parameter]] = {}
+    for parameter in parameters:
+        if parameter.grad is not None:
+            groups.setdefault(parameter.shape, []).append(parameter)
+    return list(groups.values())
 
 
 # Each step's coefficients of x, x^3, x^5, made for the interval of singular values that the step before it leaves

@@ -6,7 +6,7 @@ from train.run.flops import count_flops
 from train.run.folder import RunFolder
 from train.run.forecast import forecast_seconds
 from train.run.lock import lock_folder
-from train.run.loop import Job, Precision, RunConfig, published_steps, train
+from train.run.loop import Job, Precision, RunConfig, Step, published_steps, train
 from train.run.metrics import LoggerConfig, LoggerName, Metrics, progress, read_metrics, say
 from train.run.plots import plot_run
 from train.run.signals import Stopped
@@ -20,6 +20,7 @@ __all__ = [
     "Precision",
     "RunConfig",
     "RunFolder",
+    "Step",
     "Stopped",
     "check_operations",
     "count_flops",
