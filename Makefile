@@ -31,10 +31,12 @@ format: .venv/ready
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The cards that the last `make tiny` wrote, for review.
+# The cards that the last `make tiny` and `+experiment=exact` wrote, for review; of the chain the first steps and the last.
 cards:
 	cp runs/tiny/release/README.md model_cards/tiny.md
 	cp runs/tiny/release/data/README.md data_cards/sotu.md
+	cp runs/exact/release/README.md model_cards/exact.md
+	(head -n 6 runs/exact/release/training/chain.jsonl; tail -n 1 runs/exact/release/training/chain.jsonl) > model_cards/exact-chain.jsonl
 
 setup: .venv/ready
 

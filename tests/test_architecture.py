@@ -32,6 +32,7 @@ BELOW = {
     "sample": {"tokens", "model", "hugging_face"},
     "release": {"documents", "hugging_face", "model", "run", "standards"},
     "config": {"batches", "documents", "tokens", "model", "optim", "parallel", "run", "evaluate", "release"},
+    "scoring": {"batches", "evaluate", "index", "model", "tokens"},
     "training": {"batches", "config", "model", "parallel", "plan", "run", "tokens"},
     "recipe": {
         *(
@@ -46,6 +47,7 @@ BELOW = {
             "evaluate",
             "sample",
             "release",
+            "scoring",
             "standards",
             "training",
         ),

@@ -16,7 +16,7 @@ import torch
 from train.batches import Objective, build_objective, order_digest
 from train.config import Config, compose, config_digest, public, resolved, to_yaml
 from train.documents import SPLITS, Kind, build_corpus, fetch, read_documents
-from train.evaluate import FiveGram, Text, evaluate_texts, read_texts, yardstick_bits_per_byte
+from train.evaluate import Text, evaluate_texts, prediction_bounds, read_texts
 from train.model import LanguageModel, build_model
 from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine
 from train.parallel import Replicas, open_replicas
@@ -36,6 +36,7 @@ from train.run import (
     train,
 )
 from train.sample import Sampling, Speaker
+from train.scoring import Tokens, score_model, verbatim
 from train.standards import read_key
 from train.tokens import (
     TokenStore,
@@ -46,9 +47,11 @@ from train.tokens import (
     train_tokenizer,
     write_shards,
 )
-from train.training import foretell, job_of
+from train.training import foretell, job_of, train_other_seeds
 
 __all__ = ["Stopped", "fetch_for", "run_recipe"]
+
+_DRAWS = 3  # samples of each prompt that are held against the training text
 
 
 def fetch_for(config: Config) -> list[Path]:
@@ -69,6 +72,9 @@ def run_recipe(config: Config) -> dict[str, Any]:
         trained = stage("training", inputs, run.last_checkpoint, run.make_weights)
         inputs = {"weights": trained["weights_digest"], "evaluate": resolved(config.evaluate)}
         results = stage("evaluation", inputs, "done/evaluation.json", lambda: run.make_results(trained))
+        if config.release.seeds > 1:
+            inputs["seeds"] = config.release.seeds
+            results |= stage("seeds", inputs, "done/seeds.json", lambda: run.make_bounds(results))
         inputs = {"results": digest_json(results), "release": resolved(config.release), "data": config.data.warning}
         return stage(
             "release", inputs, "release/release.json", lambda: run.make_release(summary, tokens, trained, results)
@@ -171,9 +177,9 @@ class Run:
             "sequences": len(job.sequences),
         }
 
-    def _speak(self, model: LanguageModel, prompt: str, length: int) -> str:
+    def _speak(self, model: LanguageModel, prompt: str, length: int, seed: int = 0) -> str:
         speaker = Speaker(model, load_tokenizer(self.folder / "tokens"), self.vocabulary())
-        return speaker.say(prompt, Sampling(max_tokens=length, seed=self.config.run.seed))
+        return speaker.say(prompt, Sampling(max_tokens=length, seed=self.config.run.seed + seed))
 
     def vocabulary(self) -> Vocabulary:
         """What is to be known of the tokenizer that was trained."""
@@ -210,26 +216,29 @@ class Run:
         return model
 
     def make_results(self, trained: Json) -> Json:
-        """Bits per byte, beside the 5-gram's."""
-        texts, config = self.texts(), self.config
+        """How good the model is, and how much of what it says it has by heart."""
+        texts, model, store = self.texts(), self.model(trained), TokenStore(self.folder / "tokens", "train")
         with progress("evaluation", sum(len(text.tokens) - 1 for text in texts), "tok") as bar:
-            measured = evaluate_texts(self.model(trained), self.objective(), texts, config.evaluate, bar.update)
-        store = TokenStore(self.folder / "tokens", "train")
-        held = [(t.tokens, t.n_bytes, row) for t, row in zip(texts, measured.predicted, strict=True)]
-        yardsticks = {
-            name: yardstick_bits_per_byte(FiveGram(store.documents(), store.vocab_size, order), held)
-            for name, order in (("five_gram", 5), ("unigram", 1))
-        }
-        return {
-            "bits_per_byte": measured.report | yardsticks,
-            "objective": resolved(config.objective),
-            "again": "python -m train evaluate RELEASE",
-            "documents": "data/documents-validation.parquet",
-            "yardstick": (
-                "interpolated Kneser-Ney 5-gram, one discount per order, over the training tokens, and its unigram; "
-                "on the tokens that the model predicts, each from those before it"
-            ),
-        }
+            found = score_model(model, self.objective(), store, texts, self.config.evaluate, bar.update)
+        said = verbatim(store, self._samples(model), texts)
+        return {**found, "objective": resolved(self.config.objective), "verbatim": said}
+
+    def _samples(self, model: LanguageModel) -> list[Tokens]:
+        """What the model makes of the prompts, a few times each."""
+        tokenizer, prompts = load_tokenizer(self.folder / "tokens"), self.config.run.prompts or [""]
+        lines = [self._speak(model, prompt, 100, seed) for prompt in prompts for seed in range(_DRAWS)]
+        return [np.asarray(tokenizer.encode(line).ids, np.int64) for line in lines]
+
+    def make_bounds(self, results: Json) -> Json:
+        """Where the score of another seed is to be expected, from as many more trainings as are asked for."""
+        texts, config = self.texts(), self.config
+        job = job_of(config, self.folder, self.machine, Replicas(), lambda model, step: {})
+
+        def score(model: LanguageModel) -> float:
+            return float(evaluate_texts(model, self.objective(), texts, config.evaluate).report["total"])
+
+        scores = [float(results["bits_per_byte"]["total"]), *train_other_seeds(job, config, score)]
+        return {"seeds": prediction_bounds(scores)}
 
     def make_release(self, summary: Json, tokens: Json, trained: Json, results: Json) -> Json:
         """release/: everything together."""

@@ -13,8 +13,20 @@ from train.numerics import Choices
 from train.parallel import Replicas, open_replicas
 from train.plan import price_here
 from train.records import read_json, write_json
-from train.run import Job, Metrics, flips_per_step, forecast_seconds, say, train
+from train.run import (
+    Job,
+    LoggerConfig,
+    Metrics,
+    flips_per_step,
+    forecast_seconds,
+    list_checkpoints,
+    load_weights,
+    say,
+    train,
+)
 from train.tokens import TokenStore, load_vocabulary
+
+_NEVER = 10**9
 
 
 def job_of(
@@ -52,6 +64,28 @@ def foretell(job: Job) -> None:
         said["flips_per_step"] = flips = flips_per_step(job)
         say(f"numerics   two machines part once in {1 / max(flips, 1e-18):,.0f} steps, on average")
     write_json(record, said)
+
+
+def train_other_seeds(job: Job, config: Config, score: Callable[[LanguageModel], float]) -> list[float]:
+    """The scores of the same training with the seeds that follow, each in seeds/SEED below the run's folder."""
+    scores = []
+    for number in range(1, config.release.seeds):
+        other = replace(
+            config, run=replace(config.run, seed=config.run.seed + number, evaluate_every=_NEVER, publish=1)
+        )
+        folder = job.folder / "seeds" / str(other.run.seed)
+        record = folder / "score.json"
+        if not record.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            say(f"seed {other.run.seed}")
+            alone = job_of(other, job.folder, job.choices, job.replicas, lambda model, step: {})
+            metrics = lambda step, into=folder: Metrics(into, step, LoggerConfig(), into.name, {})  # noqa: E731
+            trained = train(replace(alone, folder=folder, open_metrics=metrics))
+            model = build_model(config.model)
+            load_weights(model, list_checkpoints(folder / "checkpoints")[-1])
+            write_json(record, {"weights": trained["weights_digest"], "score": score(model)})
+        scores.append(float(read_json(record)["score"]))
+    return scores
 
 
 def help_training(config: Config) -> None:

@@ -188,12 +188,17 @@ def _plan(words: list[str]) -> int:
     asked = (
         [find_machine(name)]
         if name
-        else [machine_here(needs, config.run, config.precision), *([] if budget else machines())]
+        else [
+            machine_here(needs, config.run, config.precision),
+            *([] if budget or config.numerics.exact else machines()),
+        ]
     )
     found, pasted = (estimate(needs), []) if budget is None else afford(needs, asked[0].affords(budget))
     prices = [machine.price(found.flops).record() for machine in asked]
     _write_json(json_file, {**found.record(), "machines": prices, "overrides": pasted})
     print(render(found, asked, pasted and [*words, *pasted]))
+    if config.numerics.exact:
+        print("\nnumerics=exact computes in float64; the speeds of machines with a name are for bf16 and do not apply.")
     return 0
 
 
@@ -211,14 +216,18 @@ def _audit(words: list[str]) -> int:
         metavar="RELEASE",
         help="what it was made from, then what that was",
     )
+    parser.add_argument("--attest", default="", metavar="NAME", help="write the answer into attest/audits/, as NAME")
+    parser.add_argument("--sign", default="", metavar="KEY", help="sign it with this private key (PEM)")
     given = parser.parse_args(words)
-    from train.libre import audit, render_audit
+    from train.libre import attest, audit, render_audit
     from train.run import progress
 
     with progress("audit", 0, "check") as bar:
         found = audit(given.release, given.expect, lambda _: bar.update(1), given.base, given.key)
     _write_json(given.json, found.record())
     print(render_audit(found))
+    if given.attest:
+        print(f"\nSaid in {attest(given.release, found, given.attest, given.sign)}")
     return 1 if found.failed else 0
 
 
@@ -238,7 +247,7 @@ def _rebuild(words: list[str]) -> int:
     found = rebuild(given.release, given.level, given.segments, given.builder, given.sign, say)
     _write_json(given.json, vars(found))
     print(found.render())
-    return 0 if found.identical else 1
+    return 0 if found.identical or found.level == "R≈" else 1
 
 
 def _remake(words: list[str]) -> int:

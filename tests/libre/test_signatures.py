@@ -99,6 +99,20 @@ def test_a_rebuild_is_signed_and_read(signed: Path, tmp_path: Path) -> None:
     assert finding(release, "RUN-03") == (Status.failed, "the signature does not hold")
 
 
+def test_an_audit_is_published_and_signed(signed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    release = Path(shutil.copytree(signed / "runs" / "small" / "release", tmp_path / "copy"))
+    key = make_key(tmp_path / "auditor.pem")
+    assert main(["audit", str(release), "--attest", "an association", "--sign", str(key)]) == 0
+    assert "Said in" in capsys.readouterr().out
+    (path,) = (release / "attest" / "audits").iterdir()
+    statement, name = open_envelope(read_json(path))
+    assert name.startswith("ed25519:")
+    assert statement["subject"][0]["digest"]["sha256"] == read_json(release / "release.json")["digest"]
+    assert statement["predicate"]["verifier"] == {"id": "an association"}
+    assert {"level: R1", "DATA-01: verified", "RUN-03: not yet"} <= set(statement["predicate"]["properties"])
+    assert audit(release).failed == []  # what is said about a release does not change it
+
+
 def test_keys_that_are_none(school: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     make_key(tmp_path / "x25519.pem", "X25519")
     (tmp_path / "text.pem").write_text("nothing")

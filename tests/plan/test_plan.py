@@ -57,7 +57,7 @@ def test_a_budget_is_nearly_spent_and_never_overspent(budget: str) -> None:
 def test_this_machine_is_measured() -> None:
     config = compose(["+experiment=smoke", "model.d_model=32", "model.d_ff=64", "run.threads=1"])
     asked = Needs(config.model, config.objective, config.optim, config.parallel, 0)
-    machine = machine_here(asked, config.run)
+    machine = machine_here(asked, config.run, "float32")
     assert 0 < machine.seconds(estimate(asked).flops) < 60
 
 

@@ -2,15 +2,18 @@
 
 from train.evaluate.again import measure_again
 from train.evaluate.bits_per_byte import EvaluateConfig, Measured, Text, evaluate_texts, read_texts
+from train.evaluate.chance import MOST_SEEDS, prediction_bounds
 from train.evaluate.five_gram import FiveGram, yardstick_bits_per_byte
 
 __all__ = [
+    "MOST_SEEDS",
     "EvaluateConfig",
     "FiveGram",
     "Measured",
     "Text",
     "evaluate_texts",
     "measure_again",
+    "prediction_bounds",
     "read_texts",
     "yardstick_bits_per_byte",
 ]

@@ -1,7 +1,7 @@
 """The freedoms as commands: to know which texts hold some words, to ask whether a release is free, to lay
 two of them side by side."""
 
-from train.libre.audit import Audit, audit
+from train.libre.audit import Audit, attest, audit
 from train.libre.audit import render as render_audit
 from train.libre.compare import compare, render_comparison
 from train.libre.rebuild import LEVELS, rebuild, run_their_program
@@ -10,6 +10,7 @@ from train.libre.trace import Answer, Trace, open_trace, render, render_author, 
 from train.libre.withdraw import Withdrawal, withdraw
 
 __all__ = [
-    "LEVELS", "Answer", "Audit", "Trace", "Withdrawal", "audit", "compare", "open_trace", "rebuild", "remake", "render",
-    "render_audit", "render_author", "render_comparison", "run_their_program", "text_of", "withdraw",
+    "LEVELS", "Answer", "Audit", "Trace", "Withdrawal", "attest", "audit", "compare", "open_trace",
+    "rebuild", "remake", "render", "render_audit", "render_author", "render_comparison",
+    "run_their_program", "text_of", "withdraw",
 ]  # fmt: skip

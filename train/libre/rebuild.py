@@ -18,13 +18,26 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from train.batches import build_objective
+from train.evaluate import evaluate_texts, read_texts
 from train.libre.audit import Status, Subject, look_at_inputs
 from train.model import build_model
 from train.numerics import Choices, Rounding, describe_machine
 from train.records import BadInput, digest_json, printable, write_json
 from train.release import code_digest
-from train.run import CHECKPOINT_FILES, Job, LoggerConfig, Metrics, published_steps, read_metrics, train
+from train.run import (
+    CHECKPOINT_FILES,
+    Job,
+    LoggerConfig,
+    Metrics,
+    list_checkpoints,
+    load_weights,
+    published_steps,
+    read_metrics,
+    train,
+)
 from train.standards import read_key, rebuild_record, sign
+from train.tokens import load_vocabulary
 
 LEVELS = ("R1", "R2", "R3")
 _NEVER = 10**9
@@ -33,7 +46,10 @@ _ROUNDINGS = "training/roundings.jsonl"
 
 @dataclass(frozen=True)
 class Rebuild:
-    """What came out. `parted_at`: the first published step with other weights, -1 if none; `why`: where inputs part."""
+    """What came out. `parted_at`: the first step of the chain with other weights, -1 if none; `why`: where inputs part.
+
+    `score`: the bits per byte of a whole rebuild that is not identical; within the release's bounds its level is R≈.
+    """
 
     level: str
     identical: bool
@@ -41,11 +57,16 @@ class Rebuild:
     segments: tuple[tuple[int, int], ...]
     why: str
     statement: str
+    score: float = 0.0
 
     def render(self) -> str:
         """As a person reads it."""
         if self.why:
             return f"{self.level}: no. {self.why}"
+        if self.level == "R≈":
+            return (
+                f"R≈: not identical from step {self.parted_at} on; {self.score:.4f} bits per byte, within the bounds."
+            )
         if not self.identical:
             return (
                 f"{self.level}: no. Other weights at step {self.parted_at}; the same at the step of the chain before."
@@ -108,6 +129,7 @@ def _facts(found: Rebuild) -> dict[str, Any]:
         "identical": found.identical,
         "parted_at": found.parted_at,
         "segments": [list(segment) for segment in found.segments],
+        "score": found.score,
     }
 
 
@@ -130,9 +152,24 @@ def _trainings(subject: Subject, found: Rebuild, work: Path, count: int) -> Rebu
             if first <= link["step"] <= last and made.get(link["step"]) != link["weights"]
         ]
         if parted:
-            return replace(found, identical=False, parted_at=parted[0], segments=tuple(wanted[:number]))
+            found = replace(found, identical=False, parted_at=parted[0], segments=tuple(wanted[:number]))
+            return _judge(subject, found, run) if found.level == "R3" else found
         shutil.rmtree(run)
     return replace(found, segments=tuple(wanted))
+
+
+def _judge(subject: Subject, found: Rebuild, run: Path) -> Rebuild:
+    """A whole rebuild that is not identical, by the bounds that the release published beforehand, if it did."""
+    bounds = subject.record["results"].get("seeds")
+    if bounds is None:
+        return found
+    model = build_model(subject.recipe.model)
+    load_weights(model, list_checkpoints(run / "checkpoints")[-1])
+    objective = build_objective(subject.recipe.objective, load_vocabulary(subject.folder))
+    texts = read_texts(subject.store("validation"), subject.documents("validation"))
+    score = float(evaluate_texts(model, objective, texts, subject.recipe.evaluate).report["total"])
+    within = float(bounds["low"]) <= score <= float(bounds["high"])
+    return replace(found, level="R≈" if within else "R3", score=score)
 
 
 def _prepare(subject: Subject, run: Path, first: int) -> None:

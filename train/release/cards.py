@@ -139,6 +139,8 @@ Measured in float32 with windows of {bits["measure"]["seq_len"]} tokens, {bits["
 
 {authors}
 
+{_by_heart(record["results"])}
+
 ## How it was made
 
 {shape}
@@ -269,6 +271,28 @@ def _licences(summary: Json) -> dict[str, Any]:
     if len(names) == 1 and names[0] in _HUB_LICENCES:
         return {"license": _HUB_LICENCES[names[0]]}
     return {"license": "other", "license_name": ", ".join(names)}
+
+
+def _by_heart(results: Json) -> str:
+    """What stands word for word in the training text, and how far another seed's score would lie."""
+    found, lines = results["verbatim"], []
+    lines.append(
+        f"Of {found['said_tokens']} tokens that it made of the recipe's prompts, {100 * found['said']:.1f} % stand word for word in "
+        f"the training text, in passages of {found['at_least']} tokens or more; of held-out text, which no model wrote, "
+        f"{100 * found['held_out']:.1f} %."
+    )
+    if "seeds" in results:
+        bounds = results["seeds"]
+        scores = ", ".join(f"{score:.4f}" for score in bounds["scores"])
+        lines.append(
+            f"Trained {len(bounds['scores'])} times with other seeds: {scores}. Another training is to be expected between "
+            f"{bounds['low']:.4f} and {bounds['high']:.4f} (probability {bounds['probability']})."
+        )
+    else:
+        lines.append(
+            "One training with one seed: how far another's score would lie was not measured (`release.seeds=3`)."
+        )
+    return "\n".join(lines)
 
 
 def attribution(manifest: Path) -> str:

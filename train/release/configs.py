@@ -4,12 +4,15 @@ from dataclasses import dataclass, field
 
 from train.records import MACHINE, BadInput
 
+_FEWEST, _MOST = 3, 10  # trainings from which bounds are drawn
+
 
 @dataclass(kw_only=True)
 class ReleaseConfig:
-    """Who publishes, under which licence, and what the model is for; `gguf` adds a file for llama.cpp;
-    `sign`: a private ed25519 key (PEM) that the build record is signed with; its place is not published.
+    """Who publishes, under which licence, and what the model is for; `gguf` adds a file for llama.cpp.
 
+    `sign`: a private ed25519 key (PEM) that signs the build record; its place is not published. `seeds`: 3 or more
+    train as many models and publish how far their scores lie apart: a rebuild that is not identical is judged by it.
     `made_from`: the release that this one remakes, and what was changed (`python -m train remake` writes it).
     `bearable_eur`: what the publisher holds that somebody else could spend to do it again.
     """
@@ -20,6 +23,7 @@ class ReleaseConfig:
     contact: str = field(default="whoever gave you this folder (release.contact names them)", metadata=MACHINE)
     gguf: bool = field(default=False, metadata=MACHINE)
     sign: str = field(default="", metadata=MACHINE)
+    seeds: int = field(default=1, metadata=MACHINE)
     made_from: dict[str, str] = field(default_factory=dict, metadata=MACHINE)
     bearable_eur: float = field(default=100.0, metadata=MACHINE)
     purpose: str = field(
@@ -38,6 +42,8 @@ class ReleaseConfig:
     )
 
     def __post_init__(self) -> None:
+        if self.seeds not in {1, *range(_FEWEST, _MOST + 1)}:
+            raise BadInput(f"release.seeds={self.seeds}: 1, or from {_FEWEST} to {_MOST}: two say nothing of chance")
         for name in ("version", "weights_licence", "publisher", "contact", "purpose", "not_for"):
             if not getattr(self, name).strip():
                 raise BadInput(f"release.{name} is empty: every field of a card is filled")

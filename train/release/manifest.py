@@ -1,15 +1,19 @@
 """What is in a release, file by file, and the one digest that stands for all of it."""
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import jsonschema
+
 from train.records import BadInput, Json, digest_file, digest_json, read_json, write_atomically, write_json
 
 SUMS = "attest/SHA256SUMS"
 RECORD = "release.json"
+SCHEMA = Path(__file__).with_name("schema.json")
 BUILD = "attest/traininfo.json"
 SIGNED = "attest/traininfo.dsse.json"
 
@@ -50,6 +54,15 @@ def seal(
     with write_atomically(folder / SUMS) as file:
         file.writelines(f"{digest_file(folder / name)}  {name}\n" for name in names)
     return sealed
+
+
+def unlike_schema(record: dict[str, Any]) -> str:
+    """Where release.json is not as its schema says; "" if it is."""
+    try:
+        jsonschema.validate(record, json.loads(SCHEMA.read_text("utf-8")))
+    except jsonschema.ValidationError as error:
+        return f"{'.'.join(map(str, error.absolute_path)) or RECORD}: {error.message[:120]}"
+    return ""
 
 
 def read_release(folder: Path) -> dict[str, Any]:

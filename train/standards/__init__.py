@@ -1,5 +1,6 @@
 """Standards: one writer each, exports of release.json."""
 
+from train.standards.audit_record import audit_record
 from train.standards.build_record import build_record, rebuild_record
 from train.standards.croissant import croissant
 from train.standards.eu_summary import eu_summary
@@ -10,6 +11,7 @@ from train.standards.spdx import spdx
 from train.standards.withdrawal import withdrawal_record
 
 __all__ = [
+    "audit_record",
     "build_record",
     "croissant",
     "eu_summary",

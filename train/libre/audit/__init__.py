@@ -1,7 +1,7 @@
 """The audit: is this release free in practice? One file for each subject of the checks; `answer` puts them together."""
 
-from train.libre.audit.answer import Audit, ask, audit, look_at_inputs, render
+from train.libre.audit.answer import Audit, ask, attest, audit, look_at_inputs, render
 from train.libre.audit.finding import Status
 from train.libre.audit.subject import Subject
 
-__all__ = ["Audit", "Status", "Subject", "ask", "audit", "look_at_inputs", "render"]
+__all__ = ["Audit", "Status", "Subject", "ask", "attest", "audit", "look_at_inputs", "render"]

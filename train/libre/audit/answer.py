@@ -5,6 +5,7 @@ import tempfile
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from train.documents import withdrawn
 from train.libre.audit import cards, data, recipe, seal, weights
 from train.libre.audit.finding import Answer, Checks, Finding, Status, failed
 from train.libre.audit.subject import Base, Subject
-from train.records import BadInput, printable
+from train.records import BadInput, digest_json, printable, write_json
 from train.release import SIGNED
+from train.standards import audit_record, read_key, sign
 
 CHECKS: Checks = {**seal.CHECKS, **data.CHECKS, **recipe.CHECKS, **weights.CHECKS, **cards.CHECKS}
 
@@ -45,10 +47,13 @@ class Audit:
 
     @property
     def level(self) -> str:
-        """How far the release was shown to be what its ingredients give: R0 to R3."""
+        """How far the release was shown to be what its ingredients give: R0 to R3, or R≈."""
         if not self._hold(_R1):
             return "R0"
-        return "R3" if self._hold(("RUN-03",)) else "R2" if self._hold(("RUN-02",)) else "R1"
+        if self._hold(("RUN-03",)):
+            return "R3"
+        near = any(finding.id == "RUN-03" and finding.status is Status.near for finding in self.findings)
+        return "R≈" if near else "R2" if self._hold(("RUN-02",)) else "R1"
 
     def verdicts(self) -> dict[str, str]:
         """What each definition says: yes, or the checks that stand against it."""
@@ -128,6 +133,16 @@ def audit(
 def _base(folder: Path, further: Sequence[Path], note: Callable[[str], object]) -> Base:
     found = audit(folder, "", note, further)
     return Base(found.name, found.digest, tuple(one.id for one in found.failed), frozenset(withdrawn(folder)))
+
+
+def attest(folder: Path, found: Audit, verifier: str, key: str = "") -> Path:
+    """Write the answer into the release's attest/audits/, signed where a key is named; returns where it lies."""
+    if not found.digest:
+        raise BadInput(f"{printable(str(folder))}: no release.json with a digest, so nothing can be said about it")
+    statement = audit_record(found.record(), verifier, datetime.now(UTC).isoformat(timespec="seconds"))
+    path = folder / "attest" / "audits" / f"{digest_json(statement)[:16]}.json"
+    write_json(path, sign(statement, read_key(key)) if key else statement)
+    return path
 
 
 def look_at_inputs(subject: Subject) -> dict[str, Answer]:
@@ -210,6 +225,7 @@ def render(found: Audit) -> str:
 _LEVELS = {
     "R0": "what it is made of is declared, and was not shown",
     "R1": "documents, tokenizer, tokens and initial weights were made again and are the ones",
+    "R≈": "the whole was remade; not identical, and as near as another seed would be",
     "R2": "parts of the training were replayed and are identical",
     "R3": "the whole was remade and is identical",
 }

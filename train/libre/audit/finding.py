@@ -10,7 +10,8 @@ from train.libre.audit.words import WORDS
 
 class Status(Enum):
     """How a check ends. What is absent has failed; "not yet" is what only a rebuild can show;
-    "withdrawn" is not applicable since the withdrawal of a text that it would take.
+    "withdrawn" is not applicable since the withdrawal of a text that it would take; "within bounds" is not
+    identical, and as near as another seed would be.
     """
 
     verified = "verified"
@@ -19,6 +20,7 @@ class Status(Enum):
     not_yet = "not yet"
     not_applicable = "not applicable"
     withdrawn = "withdrawn"
+    near = "within bounds"
     failed = "failed"
 
 

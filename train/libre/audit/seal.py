@@ -5,7 +5,7 @@ import re
 from train.libre.audit.finding import Answer, Checks, failed, verified
 from train.libre.audit.subject import Subject
 from train.records import digest_file, printable
-from train.release import SUMS, root_digest
+from train.release import SUMS, root_digest, unlike_schema
 
 _LATER = r"attest/(rebuilds|audits|withdrawals)/[\w.-]+\.json"  # statements that come after the seal
 
@@ -25,6 +25,8 @@ def whole(subject: Subject) -> Answer:
     if sums != dict(sorted(sums.items())) or subject.text(SUMS) != "".join(f"{d}  {n}\n" for n, d in sums.items()):
         return failed(f"{SUMS} was changed")
     sealed = {name: before for name, (before, _) in subject.emptied.items()}
+    if unlike := unlike_schema(subject.record):
+        return failed(f"release.json is not as its schema says: {unlike}")
     if root_digest(subject.folder, subject.record, sealed) != subject.record["digest"]:
         return failed("release.json states another digest than its files give")
     changed = f"; {', '.join(subject.emptied)} as a withdrawal left it" if subject.emptied else ""

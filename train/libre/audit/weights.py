@@ -154,19 +154,32 @@ def segments(subject: Subject) -> Answer:
             return verified("the whole was remade and is identical, so its parts are")
         if found["level"] == "R2" and found["identical"]:
             return verified(f"{len(found['segments'])} segments replayed, identical, {_by(found)}")
-        if not found["identical"]:
+        if not found["identical"] and not _within(subject, found):
             return failed(f"{_by(found)}: parted at step {found['parted_at']}")
     return Status.not_yet, "nobody has replayed a part of it and said so under attest/rebuilds/"
 
 
 def rebuilds(subject: Subject) -> Answer:
     """RUN-03."""
-    whole = [found for found in subject.rebuilds() if found["level"] == "R3"]
+    whole = [found for found in subject.rebuilds() if found["level"] in {"R3", "R≈"}]
     if not whole:
         return Status.not_yet, "nobody has remade it whole and said so under attest/rebuilds/"
-    if parted := [found for found in whole if not found["identical"]]:
+    if parted := [found for found in whole if not found["identical"] and not _within(subject, found)]:
         return failed(f"{_by(parted[0])}: parted at step {parted[0]['parted_at']}")
-    return verified(f"remade whole and identical, {'; '.join(map(_by, whole[:3]))}")
+    if identical := [found for found in whole if found["identical"]]:
+        return verified(f"remade whole and identical, {'; '.join(map(_by, identical[:3]))}")
+    bounds, found = subject.record["results"]["seeds"], whole[0]
+    return Status.near, (
+        f"remade whole, {_by(found)}: not identical from step {found['parted_at']} on; {found['score']:.4f} bits per "
+        f"byte, between {bounds['low']:.4f} and {bounds['high']:.4f}, which were published beforehand from "
+        f"{len(bounds['scores'])} seeds"
+    )
+
+
+def _within(subject: Subject, found: dict[str, Any]) -> bool:
+    """Whether a rebuild that is not identical lies within the bounds that the release states."""
+    bounds = subject.record["results"].get("seeds")
+    return found["level"] == "R≈" and bounds is not None and bounds["low"] <= found["score"] <= bounds["high"]
 
 
 def _by(found: dict[str, Any]) -> str:

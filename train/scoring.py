@@ -1,0 +1,71 @@
+"""What is stated of a model that was trained: how good it is beside a 5-gram, and how much it has by heart."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from train.batches import Objective
+from train.evaluate import EvaluateConfig, FiveGram, Text, evaluate_texts, yardstick_bits_per_byte
+from train.index import Index, build_index, open_index
+from train.model import LanguageModel
+from train.tokens import TokenStore
+
+Tokens = npt.NDArray[np.int64]
+
+_AT_LEAST = 8  # tokens: shorter passages are common phrases
+_AS_LONG = 100  # tokens of each held-out text
+
+
+def score_model(
+    model: LanguageModel, objective: Objective, store: TokenStore, texts: list[Text], config: EvaluateConfig,
+    advance: Callable[[int], object],
+) -> dict[str, Any]:  # fmt: skip
+    """Bits per byte on the held-out texts, beside those of a 5-gram and a unigram of the training tokens in `store`."""
+    measured = evaluate_texts(model, objective, texts, config, advance)
+    held = [(text.tokens, text.n_bytes, row) for text, row in zip(texts, measured.predicted, strict=True)]
+    yardsticks = {
+        name: yardstick_bits_per_byte(FiveGram(store.documents(), store.vocab_size, order), held)
+        for name, order in (("five_gram", 5), ("unigram", 1))
+    }
+    return {
+        "bits_per_byte": measured.report | yardsticks,
+        "again": "python -m train evaluate RELEASE",
+        "documents": "data/documents-validation.parquet",
+        "yardstick": (
+            "interpolated Kneser-Ney 5-gram, one discount per order, over the training tokens, and its unigram; "
+            "on the tokens that the model predicts, each from those before it"
+        ),
+    }
+
+
+def verbatim(store: TokenStore, said: Sequence[Tokens], held_out: Sequence[Text]) -> dict[str, Any]:
+    """The share of what a model said that stands word for word in the training text, beside that of held-out text.
+
+    A match shows that words stand in a text, not that the text caused them; held-out text, which no model wrote, shows
+    how often that happens by itself.
+    """
+    others = [np.asarray(text.tokens[1 : 1 + _AS_LONG], np.int64) for text in held_out[: len(said)]]
+    with tempfile.TemporaryDirectory() as folder:
+        build_index(store, Path(folder))
+        index = open_index(Path(folder), store.digest)
+        return {
+            "at_least": _AT_LEAST,
+            "said": _share(index, said),
+            "said_tokens": sum(map(len, said)),
+            "held_out": _share(index, others),
+        }
+
+
+def _share(index: Index, texts: Sequence[Tokens]) -> float:
+    """Of the tokens of all texts, those in passages of the index."""
+    covered = total = 0
+    for text in texts:
+        inside = np.zeros(len(text), bool)
+        for place in index.passages(text, _AT_LEAST):
+            inside[place.start : place.start + place.length] = True
+        covered, total = covered + int(inside.sum()), total + len(text)
+    return round(covered / max(1, total), 4)
