@@ -7,7 +7,6 @@ stands in it twice. The making is measured in a process of its own (peak memory 
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ import numpy as np
 
 from benchmarks.measure import median, random_tokens, write_result
 from train.index import build_index, open_index
-from train.numerics import uniform_integers
+from train.numerics import peak_memory_bytes, uniform_integers
 from train.records import digest_file, read_json, write_json
 from train.tokens import TokenStore
 
@@ -42,8 +41,7 @@ def build(folder: Path) -> None:
     """In a process of its own: make the index, print seconds and peak memory in bytes."""
     start = time.perf_counter()
     build_index(TokenStore(folder, "train"), folder)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print(time.perf_counter() - start, peak)
+    print(time.perf_counter() - start, peak_memory_bytes())
 
 
 def built(folder: Path, count: int) -> tuple[float, float]:

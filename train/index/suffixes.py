@@ -35,12 +35,8 @@ def build_index(store: TokenStore, folder: Path) -> None:
     """Write the index of a token store: tokens.bin, suffixes.bin and, when both are complete, index.json."""
     from pydivsufsort import divsufsort
 
-    dtype = np.dtype("<u2" if store.vocab_size <= 2**16 else "<u4")
-    tokens = np.empty(len(store), dtype)
-    at = 0
-    for part in store.shards():
-        tokens[at : at + len(part)] = part
-        at += len(part)
+    tokens = _all_tokens(store)
+    dtype = tokens.dtype
     with write_atomically(folder / "tokens.bin", "wb") as file:
         file.write(tokens.data)
     width = dtype.itemsize
@@ -53,6 +49,16 @@ def build_index(store: TokenStore, folder: Path) -> None:
     write_json(
         folder / "index.json", {"tokens": store.digest, "count": len(tokens), "dtype": dtype.str, "array": wide.str}
     )
+
+
+def _all_tokens(store: TokenStore) -> npt.NDArray[np.integer]:
+    """Beside these no second copy is kept: the sorting needs the memory."""
+    tokens = np.empty(len(store), "<u2" if store.vocab_size <= 2**16 else "<u4")
+    at = 0
+    for part in store.shards():
+        tokens[at : at + len(part)] = part
+        at += len(part)
+    return tokens
 
 
 def open_index(folder: Path, digest: str) -> "Index":

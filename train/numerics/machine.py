@@ -103,6 +103,18 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
+def peak_memory_bytes() -> int:
+    """The most memory that this program has held. On Linux getrusage would count what its parent held before it began;
+    elsewhere it is all there is, in bytes on macOS."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        lines = dict(line.split(":", 1) for line in status.read_text("utf-8").splitlines() if ":" in line)
+        return 1024 * int(lines["VmHWM"].split()[0])
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def _memory_bytes() -> int:
     import psutil
 

@@ -5,14 +5,13 @@ config.json       the recipe's part of the config: a folder with weights never c
 attempts.json     starts, seconds by stage, peak memory
 """
 
-import resource
 import shutil
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from train.numerics import peak_memory_bytes
 from train.records import BadInput, Json, digest_json, read_json, write_json
 from train.run.checkpoint import list_checkpoints
 from train.run.metrics import say
@@ -87,7 +86,7 @@ class RunFolder:
     def _count_cost(self, name: str, seconds: float) -> None:
         attempts = self.attempts()
         attempts["seconds"][name] = round(seconds, 1)
-        attempts["peak_memory_gb"] = max(attempts["peak_memory_gb"], _peak_memory_gb())
+        attempts["peak_memory_gb"] = max(attempts["peak_memory_gb"], round(peak_memory_bytes() / 1e9, 2))
         write_json(self.path / "attempts.json", attempts)
 
 
@@ -97,9 +96,3 @@ def differences(a: Any, b: Any, key: str = "") -> list[str]:
         names = sorted(set(a) | set(b))
         return [found for name in names for found in differences(a.get(name), b.get(name), f"{key}.{name}".strip("."))]
     return [] if a == b else [key]
-
-
-def _peak_memory_gb() -> float:
-    """The most memory that this process has held. macOS counts bytes where Linux counts kilobytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return round(peak / 1e9, 2)

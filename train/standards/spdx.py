@@ -32,19 +32,19 @@ def spdx(record: Json, recipe: Json, summary: Json, packages: list[dict[str, str
         ("model", "testedOn", ["documents"]),
         ("model", "usesTool", ["program"]),
         ("program", "dependsOn", [name for name in parts if name.startswith("package-")]),
-        *(
-            (name, kind, [f"licence-{name}"])
-            for name in expressions
-            for kind in ("hasDeclaredLicense", "hasConcludedLicense")
-        ),
+        *((name, "hasDeclaredLicense", [f"licence-{name}"]) for name in expressions),
+        *((name, "hasConcludedLicense", [f"licence-{name}"]) for name in expressions),
     ]
     parts |= {
         f"relation-{number}": {
-            "type": "Relationship", "from": place + one, "relationshipType": kind, "to": [place + other for other in others],
+            "type": "Relationship",
+            "from": place + one,
+            "relationshipType": kind,
+            "to": [place + other for other in others],
         }
         for number, (one, kind, others) in enumerate(relations)
         if others
-    }  # fmt: skip
+    }
     parts = {"publisher": {"type": "Organization", "name": record["publisher"]}, **parts}
     elements = [{"spdxId": place + name, "creationInfo": _MADE, **part} for name, part in parts.items()]
     document = {
