@@ -7,9 +7,9 @@ The map of the house, in the order in which data walks through it:
     batches/       which sequences make which step, and what is hidden in them: pure functions of (seed, step)
     model/         the block library and one small file per family
     loss.py        hidden states -> loss, without ever holding all the logits
-    optim.py       AdamW, Muon and schedules
-    numerics/      integer hashes, digests, and what this machine computes in
-    parallel/      what is done to a model from outside: checkpointing of activations, compilation
+    optim/         AdamW, Muon, both also exact, and schedules
+    numerics/      integer hashes, the exact rounding, digests, and what this machine computes in
+    parallel/      what is done to a model from outside: replicas, checkpointed activations, compilation
     run/           the training loop, checkpoints, signals, metrics, plots
     index/         a suffix array over the training tokens
     evaluate/      bits per byte, beside a Kneser-Ney 5-gram
@@ -18,8 +18,11 @@ The map of the house, in the order in which data walks through it:
     plan/          what a run takes and costs, before and after it
     standards/     one writer each, exports of release.json
     release/       what is published: data, recipe and weights together
-    libre/         the freedoms as commands: audit, rebuild, remake, trace, compare
+    libre/         the freedoms as commands: audit, rebuild, remake, withdraw, trace, compare
+    training.py    the training of a run: what it is given, foretold, and who helps
+    scoring.py     what is stated of a model that was trained
     recipe.py      the stages in order
+    verbs.py       what each word after `python -m train` does
     config.py      the rooms' configs, composed
     records.py     what is handed between rooms
 
