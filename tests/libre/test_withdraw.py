@@ -110,6 +110,15 @@ def test_a_withdrawal_hides_no_other_change(copy: Path, tmp_path: Path) -> None:
     assert "SEAL-01" in {finding.id for finding in audit(copy).failed}
 
 
+def test_nothing_is_written_through_a_link(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (copy / "attest" / "withdrawals").symlink_to(tmp_path / "elsewhere")
+    assert main(["withdraw", str(copy), "--text", "author=Author 1", "--why", "x", "--cache", str(tmp_path)]) == 2
+    assert "links or devices" in capsys.readouterr().err
+    assert main(["audit", str(copy), "--attest", "me"]) == 2
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_bad_wishes(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(path.name for path in copy.rglob("*"))
     for wish, says in (

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from train.documents import SPLITS, documents_file, read_documents, withdrawn, write_documents
+from train.libre.audit import Subject
 from train.libre.trace import Source, open_trace
 from train.records import BadInput, Document, digest_file, digest_json, printable, read_rows, write_json
 from train.release import read_release
@@ -61,6 +62,10 @@ def withdraw(releases: Sequence[Path], wishes: Sequence[str], why: str, by: str,
     matches = [_matcher(wish) for wish in wishes]
     for release in releases:
         read_release(release)
+        if links := Subject(release, release).irregular:
+            raise BadInput(
+                f"{release}: holds links or devices, and is not written to: {', '.join(map(printable, links[:3]))}"
+            )
         rows = read_rows(release / "data" / "manifest.jsonl")
         sums |= {str(row["sha256"]) for row in rows if any(match(row) for match in matches)}
     if not sums:

@@ -137,6 +137,10 @@ def _base(folder: Path, further: Sequence[Path], note: Callable[[str], object]) 
 
 def attest(folder: Path, found: Audit, verifier: str, key: str = "") -> Path:
     """Write the answer into the release's attest/audits/, signed where a key is named; returns where it lies."""
+    if links := Subject(folder, folder).irregular:
+        raise BadInput(
+            f"{printable(str(folder))}: holds links or devices, and is not written to: {printable(links[0])}"
+        )
     if not found.digest:
         raise BadInput(f"{printable(str(folder))}: no release.json with a digest, so nothing can be said about it")
     statement = audit_record(found.record(), verifier, datetime.now(UTC).isoformat(timespec="seconds"))
