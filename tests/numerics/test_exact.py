@@ -25,8 +25,10 @@ def digests(chain: list[dict[str, str]]) -> list[str]:
     return [link["weights"] for link in chain]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+ADAMW = [pytest.param(family, "adamw", marks=[] if family == "llama" else pytest.mark.slow) for family in FAMILIES]
+
+
+@pytest.mark.parametrize(("family", "optimizer"), [*((family, "muon") for family in FAMILIES), *ADAMW])
 def test_threads_and_passes_change_no_bit(family: str, optimizer: str, tmp_path: Path) -> None:
     """BERT and T5 with dropout, BERT, T5 and XLNet with random masks."""
     one = take_steps(str(tmp_path / "1"), family, optimizer, threads=1, at_once=4)
@@ -36,6 +38,7 @@ def test_threads_and_passes_change_no_bit(family: str, optimizer: str, tmp_path:
     assert digests(take_steps(str(tmp_path / "3"), family, optimizer, threads=2, at_once=2)) == digests(one)
 
 
+@pytest.mark.slow
 def test_a_compiler_changes_no_bit(tmp_path: Path) -> None:
     one = take_steps(str(tmp_path / "1"))
     words = json.dumps({"folder": str(tmp_path / "2"), "compiling": True, "at_once": 2})
@@ -61,13 +64,19 @@ def in_processes(count: int, folder: Path, **more: object) -> str:
     return str(json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))["weights"])
 
 
-def test_processes_change_no_bit_and_another_number_goes_on(tmp_path: Path) -> None:
+def test_two_processes_change_no_bit(tmp_path: Path) -> None:
     whole = digests(take_steps(str(tmp_path / "1")))
     assert in_processes(2, tmp_path / "2", at_once=1) == whole[-1]
+
+
+@pytest.mark.slow
+def test_another_number_of_processes_goes_on(tmp_path: Path) -> None:
+    whole = digests(take_steps(str(tmp_path / "1")))
     assert in_processes(4, tmp_path / "4", until=2) == whole[2]
     shutil.copytree(tmp_path / "4", tmp_path / "on")
     assert in_processes(2, tmp_path / "4") == whole[-1]
     assert digests(take_steps(str(tmp_path / "on"))) == whole  # four processes, then one
+    assert in_processes(4, tmp_path / "whole") == whole[-1]
 
 
 @pytest.mark.slow

@@ -43,7 +43,7 @@ def test_the_published_size_takes_the_published_operations() -> None:
     assert 1.0 < found.flops / found.six_nd < 1.3
 
 
-@pytest.mark.parametrize("budget", ["2h", "90min", "50eur"])
+@pytest.mark.parametrize("budget", ["90min", "50eur"])
 def test_a_budget_is_nearly_spent_and_never_overspent(budget: str) -> None:
     machine = find_machine("a100")
     affordable = machine.affords(budget)

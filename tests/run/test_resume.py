@@ -49,7 +49,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     return school, finish(words)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_saves_first(undisturbed: tuple[Path, dict], tmp_path: Path, number: int) -> None:
     school, wanted = undisturbed
     words = small_run(school, tmp_path, "run.checkpoint_every=1000", "run.log_every=1")
@@ -126,6 +126,7 @@ def test_killed_at_ten_random_moments(undisturbed: tuple[Path, dict], tmp_path: 
     assert finish(words) == wanted
 
 
+@pytest.mark.slow
 def test_a_kill_within_each_stage(undisturbed: tuple[Path, dict], tmp_path: Path) -> None:
     """Killed as soon as each stage has begun, one stage after another."""
     school, wanted = undisturbed
