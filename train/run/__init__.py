@@ -5,8 +5,10 @@ from train.run.exactness import check_operations, flips_per_step
 from train.run.flops import count_flops
 from train.run.folder import RunFolder
 from train.run.forecast import forecast_seconds
+from train.run.job import Job, Precision, RunConfig
+from train.run.keeper import published_steps
 from train.run.lock import lock_folder
-from train.run.loop import Job, Precision, RunConfig, Step, published_steps, train
+from train.run.loop import Step, train
 from train.run.metrics import LoggerConfig, LoggerName, Metrics, progress, read_metrics, say
 from train.run.plots import plot_run
 from train.run.signals import Stopped

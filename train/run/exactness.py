@@ -10,7 +10,8 @@ from train.model import build_model
 from train.numerics import OnlySafe, Rounding, expected_flips
 from train.optim import make_optimizers, orthogonalise
 from train.parallel import Replicas
-from train.run.loop import Job, Precision, Step
+from train.run.job import Job, Precision
+from train.run.loop import Step
 
 _WARM_UP = 3  # steps: at the first one most gradients are zero
 

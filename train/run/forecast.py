@@ -11,7 +11,8 @@ from train.model import build_model
 from train.numerics import Rounding
 from train.optim import make_optimizers
 from train.parallel import Replicas, apply_plan
-from train.run.loop import Job, Precision, Step
+from train.run.job import Job, Precision
+from train.run.loop import Step
 
 _WARM_UP, _MEASURED = 2, 3
 

@@ -1,0 +1,117 @@
+"""What a training leaves behind as it goes, and what brings it back: checkpoints, the chain, roundings, the clock."""
+
+import time
+from collections.abc import Mapping
+
+import torch
+
+from train.numerics import digest_tensors
+from train.run.chain import Chain
+from train.run.checkpoint import (
+    State,
+    forget_checkpoints,
+    load_newest,
+    master_weights,
+    optimizer_tensors,
+    save_checkpoint,
+)
+from train.run.job import Job
+from train.run.metrics import say
+from train.run.roundings import Roundings
+
+
+def published_steps(steps: int, count: int) -> set[int]:
+    """The steps whose checkpoints are published: 0 and `count` others evenly spaced, the last among them."""
+    return {0} | {max(1, round(number * steps / count)) for number in range(1, count + 1)}
+
+
+class Keeper:
+    """Saves the run and brings it back: checkpoints, the chain of digests, and the seconds spent."""
+
+    def __init__(self, job: Job, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
+        self._job, self._optimizers = job, optimizers
+        self._folder = job.folder / "checkpoints"
+        self.published = published_steps(job.optim.steps, job.run.publish)
+        self.chain = Chain(job.folder / "chain.jsonl")
+        self.roundings = Roundings(job.folder / "roundings.jsonl", job.rounding)
+        self.clock = Clock(0.0)
+
+    def resume(self) -> int:
+        """Load the newest checkpoint that holds, or save the initial weights; returns the steps that are done."""
+        done = self._load() if self._job.replicas.first else 0
+        done = self._job.replicas.largest(done)  # the others come when the files are there
+        return done if self._job.replicas.first else self._load()
+
+    def _load(self) -> int:
+        for found in load_newest(self._folder, self._job.model, self._optimizers, self._job.config_digest):
+            if isinstance(found, State):
+                self._go_on_from(found)
+                return found.step
+            say(found)
+        self._go_on_from(None)
+        self.save(0)
+        return 0
+
+    def _go_on_from(self, state: State | None) -> None:
+        if self._job.replicas.first:
+            step = -1 if state is None else state.step
+            self.chain.rewind(step)
+            self.roundings.rewind(step)
+            if state is not None:
+                say(f"going on from step {step}")
+        if state is not None:
+            self.clock = Clock(state.seconds)
+
+    def link(self, step: int) -> None:
+        """Add the weights' digest to the chain: at published steps, and in exact arithmetic at every one."""
+        if self._job.replicas.first and (self._job.choices.exact or step in self.published):
+            self.chain.add(step, digest_tensors(master_weights(self._job.model)))
+
+    def save(self, step: int) -> None:
+        """A checkpoint of this step; earlier ones that are not for the release are deleted."""
+        job = self._job
+        if not job.replicas.first:
+            return
+        self.link(step)
+        self.chain.save()
+        state = State(
+            step=step,
+            tokens_seen=step * job.tokens_per_step,
+            config_digest=job.config_digest,
+            chain=self.chain.head,
+            weights_digest=digest_tensors(master_weights(job.model)),
+            optimizer_digest=digest_tensors(optimizer_tensors(job.model, self._optimizers)),
+            seconds=self.clock.total(),
+        )
+        self.roundings.save()
+        save_checkpoint(self._folder, state, job.model, self._optimizers)
+        forget_checkpoints(self._folder, self.published | {step})
+
+
+class Clock:
+    """Seconds of training, resumed runs added up, evaluation left out; and the speed since it was last asked."""
+
+    def __init__(self, before: float) -> None:
+        self._before, self._start = before, time.perf_counter()
+        self._mark: tuple[float, int] | None = None
+        self._pauses = 0.0
+
+    def total(self) -> float:
+        """Seconds of training so far."""
+        return self._before + time.perf_counter() - self._start - self._pauses
+
+    def speed(self, tokens: int) -> float | None:
+        """Tokens per second since the last call; None at the first."""
+        now, mark = self.total(), self._mark
+        self._mark = (now, tokens)
+        return None if mark is None else round((tokens - mark[1]) / max(1e-9, now - mark[0]), 1)
+
+    def paused(self) -> "Clock":
+        """A context whose time does not count."""
+        return self
+
+    def __enter__(self) -> None:
+        self._paused_at = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._pauses += time.perf_counter() - self._paused_at
