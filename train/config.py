@@ -156,7 +156,10 @@ def read_config(path: Path, words: Sequence[str] = ()) -> Config:
     if chosen := [word for word in words if word.partition("=")[0] in groups()]:
         raise BadInput(f"{printable(chosen[0])}: a release's choices are made; change their keys (group.key=value)")
     try:
-        if any(isinstance(event, AliasEvent) for event in yaml.parse(path.read_text("utf-8"))):
+        text = path.read_text("utf-8")
+        if "${" in text:
+            raise BadInput(f"{path}: refers to something outside itself (${{...}}); a release's config is resolved")
+        if any(isinstance(event, AliasEvent) for event in yaml.parse(text)):
             raise BadInput(f"{path}: names a part of itself, which could blow up to any size")
         values = OmegaConf.load(path)
         family = values.model.name
@@ -165,7 +168,7 @@ def read_config(path: Path, words: Sequence[str] = ()) -> Config:
         schema = OmegaConf.structured(Config)
         schema.model = OmegaConf.structured(CONFIGS[family])
         return _to_objects(OmegaConf.merge(schema, values, OmegaConf.from_dotlist(list(words))))
-    except (OmegaConfBaseException, YAMLError, AttributeError, OSError, ValueError) as error:
+    except (OmegaConfBaseException, YAMLError, AttributeError, OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: not a config that can be read ({_in_one_line(error)})") from error
 
 

@@ -63,6 +63,11 @@ def run_recipe(config: Config) -> dict[str, Any]:
     """Run what is not yet done; returns the release's release.json."""
     folder = Path(config.run.folder) / config.run.name
     with lock_folder(folder), open_replicas() as replicas:
+        if replicas.count > 1 and not config.numerics.exact:
+            raise BadInput(
+                "several processes add up in another order than one, which no rebuild could follow: numerics=exact"
+            )
+        replicas.share(config.optim.sequences_per_step)
         run = Run(config, folder, replicas)
         stage = run.record.stage
         summary = stage("documents", run.documents_inputs(), "documents/summary.json", run.make_documents)

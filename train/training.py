@@ -12,7 +12,7 @@ from train.model import LanguageModel, build_model
 from train.numerics import Choices
 from train.parallel import Replicas, open_replicas
 from train.plan import price_here
-from train.records import read_json, write_json
+from train.records import digest_json, read_json, write_json
 from train.run import (
     Job,
     LoggerConfig,
@@ -75,7 +75,8 @@ def train_other_seeds(job: Job, config: Config, score: Callable[[LanguageModel],
         )
         folder = job.folder / "seeds" / str(other.run.seed)
         record = folder / "score.json"
-        if not record.is_file():
+        made_from = digest_json({"recipe": config_digest(other), "evaluate": resolved(config.evaluate)})
+        if not record.is_file() or read_json(record)["made_from"] != made_from:
             folder.mkdir(parents=True, exist_ok=True)
             say(f"seed {other.run.seed}")
             alone = job_of(other, job.folder, job.choices, job.replicas, lambda model, step: {})
@@ -83,7 +84,7 @@ def train_other_seeds(job: Job, config: Config, score: Callable[[LanguageModel],
             trained = train(replace(alone, folder=folder, open_metrics=metrics))
             model = build_model(config.model)
             load_weights(model, list_checkpoints(folder / "checkpoints")[-1])
-            write_json(record, {"weights": trained["weights_digest"], "score": score(model)})
+            write_json(record, {"made_from": made_from, "weights": trained["weights_digest"], "score": score(model)})
         scores.append(float(read_json(record)["score"]))
     return scores
 

@@ -243,7 +243,10 @@ def _rebuild(words: list[str]) -> int:
     from train.run import say
 
     if given.trust_code:
-        return run_their_program(given.release, [w for w in words if w != "--trust-code" and w != str(given.release)])
+        asked = ["--level", given.level, "--segments", str(given.segments), "--builder", given.builder]
+        files = [("--json", given.json), ("--sign", given.sign)]
+        asked += [word for option, file in files if file for word in (option, str(Path(file).resolve()))]
+        return run_their_program(given.release, asked)
     found = rebuild(given.release, given.level, given.segments, given.builder, given.sign, say)
     _write_json(given.json, vars(found))
     print(found.render())

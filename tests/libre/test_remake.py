@@ -84,4 +84,4 @@ def test_a_release_that_was_changed_is_not_remade(
     manifest = copy / "data" / "manifest.jsonl"
     manifest.write_text(manifest.read_text("utf-8").replace("Author 2", "Somebody"), "utf-8")
     assert main(["remake", str(copy), "--out", str(tmp_path / "out"), "--without", "author=Author 1"]) == 2
-    assert "is not the document that its manifest lists" in capsys.readouterr().err
+    assert "not as it was sealed: data/manifest.jsonl was changed" in capsys.readouterr().err

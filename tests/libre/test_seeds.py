@@ -64,7 +64,12 @@ def test_a_score_outside_the_bounds_is_a_failure(seeded: Path, tmp_path: Path) -
     copy = Path(shutil.copytree(seeded / "release", tmp_path / "copy"))
     statement = Path(rebuild(copy, "R3", note=lambda _: None).statement)
     said = read_json(statement)
-    said["predicate"]["rebuild"] |= {"level": "R≈", "identical": False, "parted_at": 3, "score": 99.0}
+    said["predicate"]["runDetails"]["byproducts"][0]["annotations"] |= {
+        "level": "R≈",
+        "identical": False,
+        "parted_at": 3,
+        "score": 99.0,
+    }
     write_json(statement, said)
     assert {finding.id for finding in audit(copy).failed} == {"RUN-02", "RUN-03"}
 

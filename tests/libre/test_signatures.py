@@ -62,7 +62,7 @@ def test_a_forger_needs_the_key(signed: Path, tmp_path: Path) -> None:
     assert finding(release, "ANCHOR", key=name)[0] is Status.failed
 
 
-@pytest.mark.parametrize("change", ["payload", "sig", "keyid", "payloadType", "none", "two"])
+@pytest.mark.parametrize("change", ["payload", "sig", "keyid", "payloadType", "none", "two", "number", "null", "deep"])
 def test_a_signature_holds_or_is_an_error(tmp_path: Path, change: str) -> None:
     key = read_key(str(make_key(tmp_path / "key.pem")))
     envelope = sign({"subject": [1]}, key)
@@ -76,6 +76,12 @@ def test_a_signature_holds_or_is_an_error(tmp_path: Path, change: str) -> None:
         first["keyid"] = "ed25519:" + "1" * 64
     elif change == "payloadType":
         envelope["payloadType"] = "text/plain"
+    elif change == "number":
+        envelope["payload"] = 5
+    elif change == "null":
+        first["sig"] = None
+    elif change == "deep":
+        envelope["payload"] = base64.b64encode(b"[" * 100_000).decode()
     elif change == "none":
         envelope["signatures"] = []
     else:

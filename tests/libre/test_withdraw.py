@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import small_run
 from train.__main__ import main
 from train.documents import SPLITS, read_documents
 from train.libre import audit, open_trace
 from train.libre.audit import Status
-from train.records import read_json, read_rows
+from train.records import read_json, read_rows, write_json
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def texts(folder: Path) -> dict[str, str]:
 def test_the_text_leaves_and_its_digest_stays(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before, digest = texts(copy), read_json(copy / "release.json")["digest"]
     row = next(row for row in read_rows(copy / "data" / "manifest.jsonl") if row["split"] == "train")
-    seen = open_trace(copy, tmp_path / "cache").documents([row["id"]])[0]
+    seen = next(s for s in open_trace(copy, tmp_path / "cache").documents() if s.id == row["id"])
     said = ["--why", "its author objects", "--by", "the author", "--cache", str(tmp_path / "cache")]
     assert main(["withdraw", str(copy), "--text", f"id={row['id']}", *said, "--json", str(tmp_path / "a.json")]) == 0
     assert f"learned from at {seen.steps} steps, {seen.first_step} to {seen.last_step}" in capsys.readouterr().out
@@ -104,10 +105,48 @@ def test_a_withdrawal_hides_no_other_change(copy: Path, tmp_path: Path) -> None:
     main(["withdraw", str(copy), "--text", f"id={row['id']}", "--why", "asked to", "--cache", str(tmp_path)])
     (path,) = (copy / "attest" / "withdrawals").iterdir()
     path.write_text(path.read_text().replace(row["sha256"], "0" * 64))
-    assert "DATA-01" in {finding.id for finding in audit(copy).failed}
+    assert {"DATA-01", "DATA-12", "TOK-01"} <= {finding.id for finding in audit(copy).failed}
     table = copy / "data" / "documents-train.parquet"
     table.write_bytes(table.read_bytes() + b"x")
     assert "SEAL-01" in {finding.id for finding in audit(copy).failed}
+
+
+def test_a_forged_withdrawal_hides_nothing(copy: Path) -> None:
+    digest = read_json(copy / "release.json")["digest"]
+    said = {"why": "", "by": "", "date": "", "files": [], "documents": [{"sha256": "1" * 64, "split": "validation"}]}
+    statement = {"subject": [{"name": "release.json", "digest": {"sha256": digest}}], "predicate": said}
+    write_json(copy / "attest" / "withdrawals" / "x.json", statement)
+    assert {"DATA-02", "DATA-12", "TOK-01", "EVAL-01"} <= {finding.id for finding in audit(copy).failed}
+
+
+def test_a_digest_that_is_a_path_deletes_nothing(copy: Path, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    record = read_json(copy / "release.json")
+    record["ingredients"]["tokens"]["train"]["digest"] = str(victim)
+    write_json(copy / "release.json", record)
+    row = next(row for row in read_rows(copy / "data" / "manifest.jsonl") if row["split"] == "validation")
+    assert main(["withdraw", str(copy), "--text", f"id={row['id']}", "--why", "x", "--cache", str(tmp_path)]) == 2
+    assert victim.is_dir()
+
+
+def test_a_second_withdrawal_still_knows_the_steps(copy: Path, tmp_path: Path) -> None:
+    rows = [row for row in read_rows(copy / "data" / "manifest.jsonl") if row["split"] == "train"][:2]
+    for row in rows:
+        said = ["--text", f"id={row['id']}", "--why", "x", "--cache", str(tmp_path)]
+        assert main(["withdraw", str(copy), *said, "--json", str(tmp_path / "a.json")]) == 0
+        assert json.loads((tmp_path / "a.json").read_text())[0]["documents"][0]["steps"]["count"] > 0
+    assert audit(copy).failed == []
+
+
+def test_a_release_with_withdrawals_is_not_made_again_over_them(school: Path, tmp_path: Path) -> None:
+    words = small_run(school, tmp_path, "optim.steps=6")
+    assert main(words) == 0
+    release = tmp_path / "small" / "release"
+    assert main(["withdraw", str(release), "--text", "author=Author 1", "--why", "x", "--cache", str(tmp_path)]) == 0
+    assert main([*words, "release.contact=another"]) == 2
+    assert any((release / "attest" / "withdrawals").iterdir())
+    assert audit(release).failed == []
 
 
 def test_nothing_is_written_through_a_link(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -103,6 +103,16 @@ def exact_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "runs" / "small" / "release"
 
 
+def test_a_resume_goes_on_from_the_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And does not begin again, which would give the same bits."""
+    whole = digests(take_steps(str(tmp_path / "1")))
+    assert digests(take_steps(str(tmp_path / "2"), until=2)) == whole[:3]
+    capsys.readouterr()
+    assert digests(take_steps(str(tmp_path / "2"))) == whole
+    assert "going on from step 2" in capsys.readouterr().out
+    assert "damaged" not in capsys.readouterr().out
+
+
 def test_a_release_in_exact_arithmetic(exact_release: Path, tmp_path: Path) -> None:
     record = read_json(exact_release / "release.json")
     assert (record["numerics"]["name"], record["numerics"]["precision"]) == ("exact", "float64")

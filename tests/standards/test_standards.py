@@ -14,7 +14,7 @@ from huggingface_hub import DatasetCard, ModelCard
 
 from train.documents import read_documents
 from train.records import read_json
-from train.standards import build_record
+from train.standards import audit_record, build_record, rebuild_record, withdrawal_record
 
 
 def test_the_build_record_is_a_statement_about_the_release(release: Path) -> None:
@@ -27,7 +27,7 @@ def test_the_build_record_is_a_statement_about_the_release(release: Path) -> Non
     packages = read_json(release / "recipe" / "dependencies.json")["packages"]
     assert statement == build_record(record, packages)
     record["cost"]["attempts"], record["ingredients"]["code"]["clean"] = 3, False
-    taints = build_record(record, packages)["predicate"]["runDetails"]["metadata"]["taints"]
+    taints = build_record(record, packages)["predicate"]["buildDefinition"]["internalParameters"]["taints"]
     assert any("3 starts" in taint for taint in taints)
     assert any("not committed" in taint for taint in taints)
 
@@ -91,6 +91,27 @@ def test_every_line_of_the_checklist_is_answered(release: Path) -> None:
         assert len(found.strip()) > 5
         for name in re.findall(r"`([\w./-]+)`", found):
             assert (release / name).exists(), name
+
+
+def test_statements_are_read_by_in_toto_s_own_classes(release: Path) -> None:
+    json_format = pytest.importorskip("google.protobuf.json_format")
+    pytest.importorskip("in_toto_attestation", reason="pip install in-toto-attestation")
+    from in_toto_attestation.predicates.provenance.v1 import provenance_pb2
+    from in_toto_attestation.v1 import statement_pb2
+    from in_toto_attestation.v1.statement import Statement
+
+    record = read_json(release / "release.json")
+    facts = {"level": "R3", "identical": True, "parted_at": -1, "segments": [[0, 9]], "score": 0.0}
+    built = read_json(release / "attest" / "traininfo.json")
+    for statement in (built, rebuild_record(record, facts, "an association", record["environment"])):
+        Statement.copy_from_pb(json_format.ParseDict(statement, statement_pb2.Statement())).validate()
+        provenance = json_format.ParseDict(statement["predicate"], provenance_pb2.Provenance())
+        assert provenance.build_definition.build_type.startswith("fusee-")
+    for statement in (
+        withdrawal_record(record, [], [], "why", "who", "2026-11-23"),
+        audit_record({"digest": record["digest"], "level": "R1", "verdicts": {}, "findings": []}, "who", "now"),
+    ):
+        Statement.copy_from_pb(json_format.ParseDict(statement, statement_pb2.Statement())).validate()
 
 
 def test_croissant_is_read_by_its_own_library(release: Path) -> None:

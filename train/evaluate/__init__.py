@@ -2,7 +2,7 @@
 
 from train.evaluate.again import measure_again
 from train.evaluate.bits_per_byte import EvaluateConfig, Measured, Text, evaluate_texts, read_texts
-from train.evaluate.chance import MOST_SEEDS, prediction_bounds
+from train.evaluate.chance import MOST_SEEDS, is_within, prediction_bounds
 from train.evaluate.five_gram import FiveGram, yardstick_bits_per_byte
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Measured",
     "Text",
     "evaluate_texts",
+    "is_within",
     "measure_again",
     "prediction_bounds",
     "read_texts",

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # The 97.5 % point of Student's t for 2, 3, ... degrees of freedom.
@@ -18,3 +18,10 @@ def prediction_bounds(scores: Sequence[float]) -> dict[str, Any]:
     count, mean = len(scores), statistics.fmean(scores)
     reach = _T[count - 3] * statistics.stdev(scores) * math.sqrt(1 + 1 / count)
     return {"scores": list(scores), "low": mean - reach, "high": mean + reach, "probability": 0.95}
+
+
+def is_within(score: float, results: Mapping[str, Any]) -> bool:
+    """Whether a score lies within the bounds that a release's results state, if its scores do give these."""
+    stated, made = results["seeds"], prediction_bounds([float(one) for one in results["seeds"]["scores"]])
+    honest = all(math.isclose(stated[end], made[end], abs_tol=1e-9) for end in ("low", "high"))
+    return honest and made["scores"][0] == results["bits_per_byte"]["total"] and made["low"] <= score <= made["high"]

@@ -18,8 +18,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from train.batches import build_objective
-from train.evaluate import evaluate_texts, read_texts
+from train.evaluate import evaluate_texts, is_within, read_texts
 from train.libre.audit import Status, Subject, look_at_inputs
 from train.model import build_model
 from train.numerics import Choices, Rounding, describe_machine
@@ -104,7 +106,7 @@ def rebuild(
             if status is not Status.verified:
                 return replace(found, identical=False, why=f"{id}: {said}")
         if level != "R1":
-            found = _trainings(subject, found, Path(name), segments)
+            found = _follow(subject, found, Path(name), segments)
         statement = rebuild_record(subject.record, _facts(found), builder, describe_machine())
         path = folder / "attest" / "rebuilds" / f"{level}-{digest_json(statement)[:12]}.json"
         write_json(path, sign(statement, read_key(key)) if key else statement)
@@ -131,6 +133,18 @@ def _facts(found: Rebuild) -> dict[str, Any]:
         "segments": [list(segment) for segment in found.segments],
         "score": found.score,
     }
+
+
+def _follow(subject: Subject, found: Rebuild, work: Path, segments: int) -> Rebuild:
+    """The trainings; what a release states and cannot be followed is its publisher's to mend."""
+    if subject.record["numerics"]["device"] == "cuda" and not torch.cuda.is_available():
+        raise BadInput("its training was made on a GPU, and there is none here")
+    try:
+        return _trainings(subject, found, work, segments)
+    except BadInput:
+        raise
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"what the release states cannot be followed: {type(error).__name__} {error}") from error
 
 
 def _trainings(subject: Subject, found: Rebuild, work: Path, count: int) -> Rebuild:
@@ -160,16 +174,15 @@ def _trainings(subject: Subject, found: Rebuild, work: Path, count: int) -> Rebu
 
 def _judge(subject: Subject, found: Rebuild, run: Path) -> Rebuild:
     """A whole rebuild that is not identical, by the bounds that the release published beforehand, if it did."""
-    bounds = subject.record["results"].get("seeds")
-    if bounds is None:
+    results = subject.record["results"]
+    if "seeds" not in results:
         return found
     model = build_model(subject.recipe.model)
     load_weights(model, list_checkpoints(run / "checkpoints")[-1])
     objective = build_objective(subject.recipe.objective, load_vocabulary(subject.folder))
     texts = read_texts(subject.store("validation"), subject.documents("validation"))
     score = float(evaluate_texts(model, objective, texts, subject.recipe.evaluate).report["total"])
-    within = float(bounds["low"]) <= score <= float(bounds["high"])
-    return replace(found, level="R≈" if within else "R3", score=score)
+    return replace(found, level="R≈" if is_within(score, results) else "R3", score=score)
 
 
 def _prepare(subject: Subject, run: Path, first: int) -> None:
@@ -210,18 +223,23 @@ def run_their_program(folder: Path, words: list[str]) -> int:
     """
     with tempfile.TemporaryDirectory() as work:
         data = Subject(folder, Path(work)).path("recipe/source.tar").read_bytes()
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-            for member in archive:
-                path = (Path(work) / member.name).resolve()
-                if not member.isfile() or not path.is_relative_to(Path(work).resolve()):
-                    raise BadInput(
-                        f"recipe/source.tar: {printable(member.name)[:80]} is no plain file below the archive"
-                    )
-                found = archive.extractfile(member)
-                assert found is not None
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(found.read())
+        try:
+            _unpack(data, Path(work))
+        except tarfile.TarError as error:
+            raise BadInput(f"recipe/source.tar: not an archive that can be read ({error})") from error
         done = subprocess.run(
             [sys.executable, "-m", "train", "rebuild", str(folder.resolve()), *words], cwd=work, check=False
         )
         return done.returncode
+
+
+def _unpack(data: bytes, work: Path) -> None:
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+        for member in archive:
+            path = (work / member.name).resolve()
+            if not member.isfile() or not path.is_relative_to(work.resolve()):
+                raise BadInput(f"recipe/source.tar: {printable(member.name)[:80]} is no plain file below the archive")
+            found = archive.extractfile(member)
+            assert found is not None
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(found.read())

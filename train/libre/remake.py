@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from train.config import Config, read_config
-from train.documents import Kind, SourceConfig, withdrawn
+from train.documents import DataConfig, Kind, SourceConfig, withdrawn
+from train.libre.audit import Status, Subject, ask
 from train.records import BadInput, printable
-from train.release import read_release
+from train.run import LoggerConfig
 
 _LISTS = {"author": "authors", "title": "titles", "id": "ids", "source": "sources"}
 
@@ -18,7 +20,12 @@ def remake(release: Path, out: Path, without: Sequence[str], words: Sequence[str
     `without`: author=NAME, title=..., id=... or source=...; `words`: group.key=value. Raises BadInput for what is
     neither, and if nothing would change.
     """
-    record = read_release(release)
+    with TemporaryDirectory() as work:
+        subject = Subject(release, Path(work))
+        record = subject.record
+        sealed = ask("SEAL-01", subject)
+    if sealed.status is not Status.verified:
+        raise BadInput(f"{printable(str(release))}: not as it was sealed: {sealed.found}")
     config = read_config(release / "recipe" / "config.yaml", words)
     gone = withdrawn(release)
     if not without and not words and not gone:
@@ -46,7 +53,8 @@ def remake(release: Path, out: Path, without: Sequence[str], words: Sequence[str
     }
     return replace(
         config,
-        data=replace(config.data, sources={"release": theirs}),
+        data=replace(config.data, sources={"release": theirs}, cache=DataConfig.cache),
         run=replace(config.run, folder=str(out.resolve().parent), name=out.name),
+        logger=LoggerConfig(),
         release=replace(config.release, made_from=made_from, sign=sign),
     )

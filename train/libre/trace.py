@@ -5,7 +5,7 @@ The tokens are made again from the documents and the tokenizer of the release, a
 
 import difflib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -98,9 +98,9 @@ class Trace:
         ]
         return [self._source(number, "", "") for number in numbers]
 
-    def documents(self, ids: Collection[str]) -> list[Source]:
-        """The training documents of these ids."""
-        return [self._source(n, "", "") for n, document in enumerate(self._documents) if document.id in ids]
+    def documents(self) -> list[Source]:
+        """All training documents."""
+        return [self._source(number, "", "") for number in range(len(self._documents))]
 
     def authors(self) -> list[str]:
         """All authors of the training documents."""
@@ -160,7 +160,7 @@ class _Seen:
 
 def open_trace(release: Path, cache: Path) -> Trace:
     """Open a release; its tokens and their index are made once, under `cache`, and kept there by their digest."""
-    stated = _tokens_digest(release)
+    stated = tokens_digest(release)
     if gone := withdrawn(release):
         raise BadInput(
             f"{release}: {len(gone)} texts were withdrawn from it (attest/withdrawals/): what it was trained on cannot "
@@ -181,8 +181,8 @@ def open_trace(release: Path, cache: Path) -> Trace:
     return Trace(release, TokenStore(folder, "train"), open_index(folder, stated))
 
 
-def _tokens_digest(release: Path) -> str:
-    """What release.json states; it names a folder of the cache, so it must be a digest and nothing else."""
+def tokens_digest(release: Path) -> str:
+    """Of the training tokens, as release.json states it: it names a folder of the cache, so it must be a digest."""
     try:
         stated = read_release(release)["ingredients"]["tokens"]["train"]["digest"]
     except (KeyError, TypeError) as error:

@@ -11,12 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from train.documents import SPLITS, documents_file, read_documents, withdrawn, write_documents
+from train.documents import SPLITS, documents_file, read_documents, write_documents
 from train.libre.audit import Subject
-from train.libre.trace import Source, open_trace
-from train.records import BadInput, Document, digest_file, digest_json, printable, read_rows, write_json
-from train.release import read_release
+from train.libre.trace import open_trace, tokens_digest
+from train.records import BadInput, Document, digest_file, digest_json, printable, read_json, read_rows, write_json
+from train.release import read_release, unlike_schema
 from train.standards import withdrawal_record
+
+Steps = dict[str, int]
+"""{"first", "last", "count"}: the steps that saw a document."""
 
 KINDS = ("author", "title", "id", "sha256")
 
@@ -28,7 +31,7 @@ class Withdrawal:
     release: Path
     name: str
     documents: tuple[Document, ...]
-    steps: dict[str, Source]
+    steps: dict[str, Steps]
     statement: str
 
     def record(self) -> dict[str, Any]:
@@ -42,8 +45,9 @@ class Withdrawal:
             return f"{printable(self.name)}: holds none of it"
         lines = [f"{printable(self.name)}: {len(self.documents)} texts have left the folder"]
         for document in self.documents:
-            seen = self.steps.get(document.id)
-            when = f"learned from at {seen.steps} steps, {seen.first_step} to {seen.last_step}" if seen else "held out"
+            seen, when = self.steps.get(document.id), "held out, not learned from"
+            if seen is not None:
+                when = f"learned from at {seen['count']} steps, {seen['first']} to {seen['last']}"
             lines.append(
                 f"  {printable('; '.join(document.authors))}: {printable(document.title or document.id)}: {when}"
             )
@@ -61,7 +65,9 @@ def withdraw(releases: Sequence[Path], wishes: Sequence[str], why: str, by: str,
     sums: set[str] = set()
     matches = [_matcher(wish) for wish in wishes]
     for release in releases:
-        read_release(release)
+        tokens_digest(release)
+        if wrong := unlike_schema(read_release(release)):
+            raise BadInput(f"{release}: release.json is not as its schema says: {wrong}")
         if links := Subject(release, release).irregular:
             raise BadInput(
                 f"{release}: holds links or devices, and is not written to: {', '.join(map(printable, links[:3]))}"
@@ -87,31 +93,34 @@ def _matcher(wish: str) -> Callable[[dict[str, Any]], bool]:
 
 
 def _withdraw(release: Path, sums: set[str], why: str, by: str, cache: Path) -> Withdrawal:
-    record = read_release(release)
-    there = [d for split in SPLITS for d in read_documents(release / "data", split) if d.sha256 in sums and d.text]
-    if not there:
+    record, data = read_release(release), release / "data"
+    there = {split: [d for d in read_documents(data, split) if d.sha256 in sums and d.text] for split in SPLITS}
+    documents = [document for split in SPLITS for document in there[split]]
+    if not documents:
         return Withdrawal(release, str(record["name"]), (), {}, "")
-    steps = _steps(release, [d.id for d in there if d.split == "train"], cache)
-    draft = release / "data" / ".withdraw.tmp"
+    seen, draft = _seen(release, cache), data / ".withdraw.tmp"
     try:
-        files = [_write_without(release, split, sums, draft) for split in sorted({d.split for d in there})]
-        rows = [_row(document, steps.get(document.id)) for document in there]
+        files = [_write_without(release, split, sums, draft) for split in SPLITS if there[split]]
+        rows = [_row(document, seen.get(document.id)) for document in documents]
         statement = withdrawal_record(record, rows, files, why, by, datetime.now(UTC).date().isoformat())
+        statement["predicate"]["seen"] = seen
         path = release / "attest" / "withdrawals" / f"{digest_json(statement)[:16]}.json"
         write_json(path, statement)
         for file in files:
             (draft / Path(file["name"]).name).replace(release / file["name"])
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    shutil.rmtree(cache / "index" / record["ingredients"]["tokens"]["train"]["digest"], ignore_errors=True)
-    return Withdrawal(release, str(record["name"]), tuple(there), steps, str(path))
+    shutil.rmtree(cache / "index" / tokens_digest(release), ignore_errors=True)
+    return Withdrawal(release, str(record["name"]), tuple(documents), seen, str(path))
 
 
-def _steps(release: Path, ids: list[str], cache: Path) -> dict[str, Source]:
-    """At which steps each was learned from. Once a text is gone, nobody can work that out again."""
-    if not ids or withdrawn(release):
-        return {}
-    return {source.id: source for source in open_trace(release, cache).documents(ids)}
+def _seen(release: Path, cache: Path) -> dict[str, Steps]:
+    """At which steps each training document was learned from. Once a text is gone nobody can work that out, so the
+    first statement holds it for all."""
+    for path in sorted((release / "attest" / "withdrawals").glob("*.json")):
+        return {str(id): dict(steps) for id, steps in read_json(path)["predicate"]["seen"].items()}
+    sources = open_trace(release, cache).documents()
+    return {one.id: {"first": one.first_step, "last": one.last_step, "count": one.steps} for one in sources}
 
 
 def _write_without(release: Path, split: str, sums: set[str], draft: Path) -> dict[str, str]:
@@ -122,7 +131,6 @@ def _write_without(release: Path, split: str, sums: set[str], draft: Path) -> di
     return {"name": f"data/{here.name}", "before": digest_file(here), "after": digest_file(there)}
 
 
-def _row(document: Document, seen: Source | None) -> dict[str, Any]:
+def _row(document: Document, seen: Steps | None) -> dict[str, Any]:
     names = ("id", "sha256", "title", "source", "split", "n_bytes")
-    steps = {"first": seen.first_step, "last": seen.last_step, "count": seen.steps} if seen else None
-    return {name: getattr(document, name) for name in names} | {"authors": list(document.authors), "steps": steps}
+    return {name: getattr(document, name) for name in names} | {"authors": list(document.authors), "steps": seen}

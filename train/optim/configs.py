@@ -51,6 +51,8 @@ class OptimConfig:
         for name in ("decay_share", "momentum", "beta1", "beta2", "final_factor"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadInput(f"optim.{name}={getattr(self, name)}: must be from 0 to 1")
+        if self.beta1 == 1 or self.beta2 == 1:
+            raise BadInput("optim.beta1 and optim.beta2 must be less than 1")
         if not 0 <= self.weight_decay < math.inf or self.newton_schulz_steps < 1 or not self.eps > 0:
             raise BadInput("optim: weight_decay must be at least 0, newton_schulz_steps at least 1, eps more than 0")
         if not 0 <= self.warmup_steps <= self.steps:

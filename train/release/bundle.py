@@ -12,7 +12,7 @@ from train.documents import SPLITS, documents_file
 from train.hugging_face import About, to_gguf, to_hugging_face
 from train.model import LanguageModel
 from train.numerics import digest_tensors
-from train.records import Json, digest_file, write_atomically, write_json
+from train.records import BadInput, Json, digest_file, write_atomically, write_json
 from train.release.cards import attribution, data_card, model_card
 from train.release.configs import ReleaseConfig
 from train.release.dependencies import dependencies
@@ -50,7 +50,12 @@ class Ingredients:
 
 def publish(parts: Ingredients, folder: Path, note: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
     """Write the release to `folder`; returns its release.json. A release that stood there is replaced."""
-    draft = folder.with_name(f".{folder.name}.tmp")
+    if any((folder / "attest" / "withdrawals").glob("*.json")):
+        raise BadInput(
+            f"{folder}: texts were withdrawn from it; it is not made again from documents that hold them. "
+            "python -m train remake makes it without them"
+        )
+    draft, old = folder.with_name(f".{folder.name}.tmp"), folder.with_name(f".{folder.name}.old.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
@@ -77,8 +82,10 @@ def publish(parts: Ingredients, folder: Path, note: Callable[[str], object] = la
         key = read_key(parts.config.sign) if parts.config.sign else None
         signing = None if key is None else lambda statement: sign(statement, key)
         sealed = seal(draft, record, lambda whole: build_record(whole, used["packages"]), signing)
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
         draft.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
         return sealed
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)

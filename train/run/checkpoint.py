@@ -85,7 +85,11 @@ def master_weights(model: nn.Module) -> dict[str, Tensor]:
 
 def load_weights(model: nn.Module, checkpoint: Path) -> None:
     """Bring a checkpoint's weights into `model`. Raises BadInput if they are not whole or are another model's."""
-    tensors, own = read_tensors(checkpoint / "model.safetensors"), master_weights(model)
+    _into(model, read_tensors(checkpoint / "model.safetensors"), checkpoint)
+
+
+def _into(model: nn.Module, tensors: Mapping[str, Tensor], checkpoint: Path) -> None:
+    own = dict(model.named_parameters())
     if {name: t.shape for name, t in tensors.items()} != {name: p.shape for name, p in own.items()}:
         raise BadInput(f"{checkpoint}: its tensors are another model's")
     with torch.no_grad():
@@ -138,11 +142,10 @@ def load_newest(folder: Path, model: nn.Module, optimizers: Optimizers, config_d
         if state.config_digest != config_digest:
             raise BadInput(f"{path}: made by another config; choose another run.name, or delete the run's folder")
         try:
-            load_weights(model, path)
-            optimizer = read_tensors(path / "optimizer.safetensors")
-            found = digest_tensors(master_weights(model)), digest_tensors(optimizer)
-            if found != (state.weights_digest, state.optimizer_digest):
+            weights, optimizer = (read_tensors(path / name) for name in ("model.safetensors", "optimizer.safetensors"))
+            if (digest_tensors(weights), digest_tensors(optimizer)) != (state.weights_digest, state.optimizer_digest):
                 raise BadInput(f"{path}: its tensors are not those that were saved")
+            _into(model, weights, path)
         except BadInput as error:
             yield f"passed over a damaged checkpoint: {error}"
             continue

@@ -1,7 +1,7 @@
 """Standards: one writer each, exports of release.json."""
 
 from train.standards.audit_record import audit_record
-from train.standards.build_record import build_record, rebuild_record
+from train.standards.build_record import TRAINING, build_record, rebuild_record
 from train.standards.croissant import croissant
 from train.standards.eu_summary import eu_summary
 from train.standards.openness import mof, osaid
@@ -11,6 +11,7 @@ from train.standards.spdx import spdx
 from train.standards.withdrawal import withdrawal_record
 
 __all__ = [
+    "TRAINING",
     "audit_record",
     "build_record",
     "croissant",

@@ -8,6 +8,7 @@ from typing import Any
 from train.records import Json
 
 STATEMENT = "https://in-toto.io/Statement/v1"
+TRAINING = "fusee-training-1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 
 
@@ -27,9 +28,13 @@ def build_record(record: Json, packages: list[dict[str, str]]) -> dict[str, Any]
         "predicateType": PROVENANCE,
         "predicate": {
             "buildDefinition": {
-                "buildType": "fusee-training-1",
+                "buildType": TRAINING,
                 "externalParameters": {"recipe": "recipe/config.yaml"},
-                "internalParameters": dict(record["numerics"]),
+                "internalParameters": {
+                    **record["numerics"],
+                    "environment": dict(record["environment"]),
+                    "taints": taints(record),
+                },
                 "resolvedDependencies": [
                     *used,
                     *({"name": row["name"], "digest": {}, "annotations": row} for row in packages),
@@ -37,7 +42,6 @@ def build_record(record: Json, packages: list[dict[str, str]]) -> dict[str, Any]
             },
             "runDetails": {
                 "builder": {"id": record["publisher"], "version": {"fusee": record["made_by"]}},
-                "metadata": {"environment": dict(record["environment"]), "taints": taints(record)},
             },
         },
     }
@@ -53,13 +57,15 @@ def rebuild_record(record: Json, facts: Json, builder: str, environment: Json) -
             "buildDefinition": {
                 "buildType": "fusee-rebuild-1",
                 "externalParameters": {"level": facts["level"]},
-                "internalParameters": dict(record["numerics"]),
+                "internalParameters": {**record["numerics"], "environment": dict(environment)},
                 "resolvedDependencies": [
                     {"name": "code", "digest": {"sha256": record["ingredients"]["code"]["digest"]}}
                 ],
             },
-            "runDetails": {"builder": {"id": builder}, "metadata": {"environment": dict(environment)}},
-            "rebuild": dict(facts),
+            "runDetails": {
+                "builder": {"id": builder},
+                "byproducts": [{"name": "rebuild", "annotations": dict(facts)}],
+            },
         },
     }
 

@@ -91,7 +91,7 @@ def osaid(record: Json, summary: Json) -> str:
         ("Data: list of data obtainable from third parties", "not applicable: all of it is here"),
         ("Code: processing and filtering data", f"`{_SOURCE}`: train/documents/"),
         ("Code: training, with arguments and settings", f"`{_SOURCE}`: train/run/; `recipe/config.yaml`"),
-        ("Code: validation and testing", f"`{_SOURCE}`: train/evaluate/, tests/"),
+        ("Code: validation and testing", f"`{_SOURCE}`: train/evaluate/"),
         ("Code: supporting libraries", "`recipe/dependencies.json`, `recipe/constraints.txt`, each with its licence"),
         ("Code: tokenizer and its hyperparameters", f"`{_SOURCE}`: train/tokens/; `recipe/config.yaml` (tokenizer); `tokenizer.json`"),
         ("Code: inference", f"`{_SOURCE}`: train/sample/"),

@@ -63,7 +63,7 @@ def open_envelope(envelope: Json) -> tuple[dict[str, Any], str]:
         return dict(json.loads(opened.payload)), name
     except (VerificationError, UnverifiedSignatureError, FormatError) as error:
         raise BadInput("the signature does not hold") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         if isinstance(error, BadInput):
             raise
         raise BadInput(f"not a signed statement that can be read ({printable(str(error))[:80]})") from error

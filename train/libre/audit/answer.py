@@ -15,7 +15,7 @@ from train.libre.audit.finding import Answer, Checks, Finding, Status, failed
 from train.libre.audit.subject import Base, Subject
 from train.records import BadInput, digest_json, printable, write_json
 from train.release import SIGNED
-from train.standards import audit_record, read_key, sign
+from train.standards import TRAINING, audit_record, read_key, sign
 
 CHECKS: Checks = {**seal.CHECKS, **data.CHECKS, **recipe.CHECKS, **weights.CHECKS, **cards.CHECKS}
 
@@ -202,8 +202,9 @@ def _signer(subject: Subject) -> str:
     try:
         statement, key = subject.statement(SIGNED)
         about = {row["name"]: row["digest"]["sha256"] for row in statement["subject"]}
-        return key if about["release.json"] == subject.record["digest"] else ""
-    except (BadInput, KeyError, TypeError):
+        kind = statement["predicate"]["buildDefinition"]["buildType"]
+        return key if about["release.json"] == subject.record["digest"] and kind == TRAINING else ""
+    except (BadInput, AttributeError, KeyError, TypeError):
         return ""
 
 

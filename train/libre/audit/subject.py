@@ -161,7 +161,8 @@ class Subject:
     def sequences(self) -> Sequences:
         """What was trained on, as the loop sees it."""
         objective = build_objective(self.recipe.objective, load_vocabulary(self.folder))
-        return Sequences(self.store("train"), self.recipe.model.seq_len, objective)
+        within = getattr(self.recipe.model, "within_documents", False)
+        return Sequences(self.store("train"), self.recipe.model.seq_len, objective, with_documents=within)
 
     @cached_property
     def withdrawals(self) -> list[dict[str, Any]]:
@@ -170,8 +171,20 @@ class Subject:
 
     @cached_property
     def withdrawn(self) -> dict[str, dict[str, Any]]:
-        """The documents that were withdrawn, by their sha256."""
-        return {str(row["sha256"]): row for said in self.withdrawals for row in said["documents"]}
+        """The documents that were withdrawn, by their sha256: those that are listed and whose text is gone.
+
+        Raises BadInput at a statement about any other, which would hide something.
+        """
+        said = {str(row["sha256"]): row for one in self.withdrawals for row in one["documents"]}
+        if not said:
+            return {}
+        tables = [*map(self._table, SPLITS)] and SPLITS
+        gone = {
+            d.sha256: d for split in tables for d in read_documents(self.folder / "data", split) if d.is_withdrawn()
+        }
+        if strange := set(said) - set(gone):
+            raise BadInput(f"attest/withdrawals/ speaks of {min(strange)[:16]}, which is not a text that is gone")
+        return {digest: row | gone[digest].metadata() for digest, row in said.items()}
 
     @cached_property
     def emptied(self) -> dict[str, tuple[str, str]]:
@@ -189,7 +202,13 @@ class Subject:
     def rebuilds(self) -> Iterator[dict[str, Any]]:
         """The statements of those who remade this release; of another release's none."""
         for statement, key in self._statements("rebuilds"):
-            yield statement["predicate"]["rebuild"] | statement["predicate"]["runDetails"] | {"key": key}
+            made, run = statement["predicate"]["buildDefinition"], statement["predicate"]["runDetails"]
+            about = {
+                "by": run["builder"]["id"],
+                "on": made["internalParameters"]["environment"]["processor"],
+                "key": key,
+            }
+            yield run["byproducts"][0]["annotations"] | about
 
     def _statements(self, kind: str) -> Iterator[tuple[dict[str, Any], str]]:
         """What lies under attest/ about this release, and the key that signed it; what is about another is passed over.

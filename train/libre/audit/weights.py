@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from train.evaluate import measure_again
+from train.evaluate import is_within, measure_again
 from train.hugging_face import from_hugging_face
 from train.libre.audit import data, free
 from train.libre.audit.finding import Answer, Checks, Status, failed, verified
@@ -130,7 +130,7 @@ def record(subject: Subject) -> Answer:
         signed, key = subject.statement(SIGNED)
         if signed != statement:
             return failed(f"{SIGNED} signs another record than {BUILD}")
-    about, run = statement["predicate"]["buildDefinition"], statement["predicate"]["runDetails"]
+    about = statement["predicate"]["buildDefinition"]
     subjects = {row["name"]: row["digest"]["sha256"] for row in statement["subject"]}
     if (
         subjects.get("release.json") != subject.record["digest"]
@@ -142,20 +142,21 @@ def record(subject: Subject) -> Answer:
     parted = [name for name in ("documents", "code", "config") if used.get(name) != ingredients[name]["digest"]]
     if parted:
         return failed(f"the build record names other {', '.join(parted)}")
-    taints = ", ".join(run["metadata"]["taints"]) or "nothing"
+    taints = ", ".join(about["internalParameters"]["taints"]) or "nothing"
     said = f"signed by {key}, and the signature holds" if key else "not signed"
     return verified(f"complete, {said}; what could have tainted the run: {printable(taints)}")
 
 
 def segments(subject: Subject) -> Answer:
     """RUN-02."""
-    for found in subject.rebuilds():
-        if found["level"] == "R3" and found["identical"]:
-            return verified("the whole was remade and is identical, so its parts are")
-        if found["level"] == "R2" and found["identical"]:
-            return verified(f"{len(found['segments'])} segments replayed, identical, {_by(found)}")
-        if not found["identical"] and not _within(subject, found):
-            return failed(f"{_by(found)}: parted at step {found['parted_at']}")
+    known = list(subject.rebuilds())
+    if parted := [found for found in known if not found["identical"] and not _within(subject, found)]:
+        return failed(f"{_by(parted[0])}: parted at step {parted[0]['parted_at']}")
+    identical = {found["level"]: found for found in known if found["identical"]}
+    if "R3" in identical:
+        return verified("the whole was remade and is identical, so its parts are")
+    if "R2" in identical:
+        return verified(f"{len(identical['R2']['segments'])} segments replayed, identical, {_by(identical['R2'])}")
     return Status.not_yet, "nobody has replayed a part of it and said so under attest/rebuilds/"
 
 
@@ -177,15 +178,15 @@ def rebuilds(subject: Subject) -> Answer:
 
 
 def _within(subject: Subject, found: dict[str, Any]) -> bool:
-    """Whether a rebuild that is not identical lies within the bounds that the release states."""
-    bounds = subject.record["results"].get("seeds")
-    return found["level"] == "R≈" and bounds is not None and bounds["low"] <= found["score"] <= bounds["high"]
+    """Whether a rebuild that is not identical lies within the bounds that the release's own scores give."""
+    results = subject.record["results"]
+    return found["level"] == "R≈" and "seeds" in results and is_within(found["score"], results)
 
 
 def _by(found: dict[str, Any]) -> str:
     """By whom, on what, and that a statement without a signature is worth what its bringer is."""
     signed = f"signed by {found['key'][:20]}…" if found["key"] else "not signed"
-    return printable(f"by {found['builder']['id']} on {found['metadata']['environment']['processor']} ({signed})")[:160]
+    return printable(f"by {found['by']} on {found['on']} ({signed})")[:160]
 
 
 def scores(subject: Subject) -> Answer:
