@@ -160,6 +160,11 @@ def read_rows(path: Path, longest: int = 2**24) -> Iterator[dict[str, Any]]:
         raise BadInput(f"{path}: cannot be read as lines of JSON ({error})") from error
 
 
+def count_of(number: int, noun: str) -> str:
+    """ "1 text", "2 texts"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def printable(text: str) -> str:
     """`text` on one line, without control characters: titles and prompts come from outside."""
     return "".join(char if char.isprintable() else " " for char in text)

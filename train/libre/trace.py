@@ -16,7 +16,7 @@ from train.batches import build_objective, order
 from train.config import read_config
 from train.documents import read_documents, withdrawn
 from train.index import Index, Place, build_index, open_index
-from train.records import BadInput, Document, printable
+from train.records import BadInput, Document, count_of, printable
 from train.release import read_release
 from train.tokens import TokenStore, encode_document, load_tokenizer, load_vocabulary, write_shards
 
@@ -163,8 +163,8 @@ def open_trace(release: Path, cache: Path) -> Trace:
     stated = tokens_digest(release)
     if gone := withdrawn(release):
         raise BadInput(
-            f"{release}: {len(gone)} texts were withdrawn from it (attest/withdrawals/): what it was trained on cannot "
-            "be read again; trace a remake"
+            f"{release}: {count_of(len(gone), 'text')} withdrawn from it (attest/withdrawals/): what it was trained on "
+            "cannot be read again; trace a remake"
         )
     folder = cache / "index" / stated
     if not (folder / "index.json").is_file():

@@ -14,7 +14,17 @@ from typing import Any
 from train.documents import SPLITS, documents_file, read_documents, write_documents
 from train.libre.audit import Subject
 from train.libre.trace import open_trace, tokens_digest
-from train.records import BadInput, Document, digest_file, digest_json, printable, read_json, read_rows, write_json
+from train.records import (
+    BadInput,
+    Document,
+    count_of,
+    digest_file,
+    digest_json,
+    printable,
+    read_json,
+    read_rows,
+    write_json,
+)
 from train.release import read_release, unlike_schema
 from train.standards import withdrawal_record
 
@@ -43,7 +53,7 @@ class Withdrawal:
         """As a person reads it."""
         if not self.documents:
             return f"{printable(self.name)}: holds none of it"
-        lines = [f"{printable(self.name)}: {len(self.documents)} texts have left the folder"]
+        lines = [f"{printable(self.name)}: {count_of(len(self.documents), 'text')} taken out of the folder"]
         for document in self.documents:
             seen, when = self.steps.get(document.id), "held out, not learned from"
             if seen is not None:

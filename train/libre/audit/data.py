@@ -11,6 +11,7 @@ from train.documents import refusal
 from train.libre.audit import free
 from train.libre.audit.finding import Answer, Checks, Status, failed, verified
 from train.libre.audit.subject import Subject
+from train.records import count_of
 from train.release import attribution
 from train.tokens import save_tokenizer, train_tokenizer
 
@@ -161,7 +162,7 @@ def withdrawals(subject: Subject) -> Answer:
     still = {str(row["sha256"]) for row in subject.rows("data/manifest.jsonl")} - set(subject.withdrawn)
     for base in subject.bases:
         if held := still & base.withdrawn:
-            return failed(f"{len(held)} texts that were withdrawn from its base {base.name} are used here")
+            return failed(f"{count_of(len(held), 'text')} withdrawn from its base {base.name}, and used here")
     if not subject.withdrawn:
         return verified("none is recorded")
     why = "; ".join(f"{said['date']}, on the word of {said['by']}: {said['why']}" for said in subject.withdrawals)
@@ -169,8 +170,8 @@ def withdrawals(subject: Subject) -> Answer:
         f"{'; '.join(row['authors'])}: {row['title'] or row['id']} ({_when(row)})" for row in subject.withdrawn.values()
     ]
     return verified(
-        f"{len(gone)} texts were ({why}): {', '.join(gone[:5])}; the weights still hold what they learned, and no "
-        "rebuild can show where they came from. Without them: python -m train remake RELEASE --out DIR"
+        f"{count_of(len(gone), 'text')} withdrawn ({why}): {', '.join(gone[:5])}; the weights still hold what they "
+        "learned, and no rebuild can show where they came from. Without them: python -m train remake RELEASE --out DIR"
     )
 
 
@@ -184,7 +185,7 @@ def _when(row: dict[str, Any]) -> str:
 
 def since(subject: Subject, rest: str = "") -> Answer:
     """Not applicable since the withdrawal."""
-    found = f"not applicable since the withdrawal of {len(subject.withdrawn)} texts (DATA-12)"
+    found = f"not applicable since the withdrawal of {count_of(len(subject.withdrawn), 'text')} (DATA-12)"
     return Status.withdrawn, f"{found}; {rest}" if rest else found
 
 
