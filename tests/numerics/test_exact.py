@@ -80,6 +80,25 @@ def test_another_number_of_processes_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("instructions", ["default", "avx2"])
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_fewer_instructions_change_no_bit(instructions: str, optimizer: str, tmp_path: Path) -> None:
+    """torch and MKL are told to leave the newer instructions of this processor alone."""
+    older = {
+        "ATEN_CPU_CAPABILITY": instructions,
+        "MKL_ENABLE_INSTRUCTIONS": {"default": "SSE4_2", "avx2": "AVX2"}[instructions],
+    }
+    words = json.dumps({"folder": str(tmp_path / "2"), "optimizer": optimizer})
+    run = [sys.executable, "-m", "tests.numerics.steps", words]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, **older})
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (
+        json.loads(done.stdout.splitlines()[-1])["weights"]
+        == digests(take_steps(str(tmp_path / "1"), optimizer=optimizer))[-1]
+    )
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("processor", ["Haswell", "Nehalem"])
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 def test_another_processor_changes_no_bit(processor: str, optimizer: str, tmp_path: Path) -> None:
