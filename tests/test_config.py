@@ -3,7 +3,7 @@
 import pytest
 from omegaconf import OmegaConf
 
-from train.config import compose, config_digest, options, resolved, to_yaml
+from train.config import compose, config_digest, config_folder, options, resolved, to_yaml
 from train.model import build_model
 from train.records import BadInput
 
@@ -85,11 +85,9 @@ def test_mistakes_are_named(word: str, said: str) -> None:
 def test_a_typo_in_a_file_is_named(tmp_path, monkeypatch) -> None:
     import shutil
 
-    import train.config as config
-
-    copy = shutil.copytree(config.config_folder(), tmp_path / "configs")
+    copy = shutil.copytree(config_folder(), tmp_path / "configs")
     (copy / "model" / "llama.yaml").open("a").write("n_layer: 3\n")
-    monkeypatch.setattr(config, "config_folder", lambda: copy)
+    monkeypatch.setattr("train.config.reading.config_folder", lambda: copy)
     with pytest.raises(BadInput, match="n_layers"):
         compose(["+experiment=tiny"])
 

@@ -21,9 +21,9 @@ The map of the house, in the order in which data walks through it:
     libre/         the freedoms as commands: audit, rebuild, remake, withdraw, trace, compare
     training.py    the training of a run: what it is given, foretold, and who helps
     scoring.py     what is stated of a model that was trained
-    recipe.py      the stages in order
-    verbs.py       what each word after `python -m train` does
-    config.py      the rooms' configs, composed
+    recipe/        the stages in order
+    verbs/         what each word after `python -m train` does
+    config/        the rooms' configs, composed
     records.py     what is handed between rooms
 
 `python -m train` lists the experiments and the verbs. Who may import whom: tests/test_architecture.py.

@@ -1,9 +1,4 @@
-"""The stages in order: documents -> tokens -> training -> evaluation -> release.
-
-A stage writes its outputs whole and then a line in `done/`: the digest of what it was made from, and what came out.
-The same command again skips what is done and goes on with what was interrupted. A folder with weights that were
-made from something else is never overwritten.
-"""
+"""What each stage does, and what it is made from."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -13,25 +8,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from train.batches import Objective, build_objective, order_digest
-from train.config import Config, compose, config_digest, public, resolved, to_yaml
-from train.documents import SPLITS, Kind, build_corpus, fetch, read_documents
+from train.batches import Objective, build_objective
+from train.config import Config, config_digest, public, resolved, to_yaml
+from train.documents import SPLITS, Kind, build_corpus, read_documents
 from train.evaluate import Text, evaluate_texts, prediction_bounds, read_texts
 from train.model import LanguageModel, build_model
 from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine
-from train.parallel import Replicas, open_replicas
-from train.plan import cost_of
-from train.records import BadInput, Json, digest_file, digest_json, printable, read_json, write_atomically, write_json
-from train.release import Ingredients, publish
+from train.parallel import Replicas
+from train.records import BadInput, Json, digest_file, printable, read_json, write_atomically, write_json
 from train.run import (
     RunFolder,
-    Stopped,
     check_operations,
     load_weights,
-    lock_folder,
-    plot_run,
     progress,
-    read_metrics,
     say,
     train,
 )
@@ -49,41 +38,7 @@ from train.tokens import (
 )
 from train.training import foretell, job_of, train_other_seeds
 
-__all__ = ["Stopped", "fetch_for", "run_recipe"]
-
 _DRAWS = 3  # samples of each prompt that are held against the training text
-
-
-def fetch_for(config: Config) -> list[Path]:
-    """Bring here what a run will need from the network."""
-    return fetch(config.data)
-
-
-def run_recipe(config: Config) -> dict[str, Any]:
-    """Run what is not yet done; returns the release's release.json."""
-    folder = Path(config.run.folder) / config.run.name
-    with lock_folder(folder), open_replicas() as replicas:
-        if replicas.count > 1 and not config.numerics.exact:
-            raise BadInput(
-                "several processes add up in another order than one, which no rebuild could follow: numerics=exact"
-            )
-        replicas.share(config.optim.sequences_per_step)
-        run = Run(config, folder, replicas)
-        stage = run.record.stage
-        summary = stage("documents", run.documents_inputs(), "documents/summary.json", run.make_documents)
-        inputs: Json = {"documents": summary["documents_digest"]}
-        tokens = stage("tokens", inputs, "tokens/validation-index.json", lambda: run.make_tokens(summary))
-        inputs = {"tokens": tokens["train"]["digest"]}
-        trained = stage("training", inputs, run.last_checkpoint, run.make_weights)
-        inputs = {"weights": trained["weights_digest"], "evaluate": resolved(config.evaluate)}
-        results = stage("evaluation", inputs, "done/evaluation.json", lambda: run.make_results(trained))
-        if config.release.seeds > 1:
-            inputs["seeds"] = config.release.seeds
-            results |= stage("seeds", inputs, "done/seeds.json", lambda: run.make_bounds(results))
-        inputs = {"results": digest_json(results), "release": resolved(config.release), "data": config.data.warning}
-        return stage(
-            "release", inputs, "release/release.json", lambda: run.make_release(summary, tokens, trained, results)
-        )
 
 
 class Run:
@@ -164,7 +119,7 @@ class Run:
         objective = self.objective()
 
         def watch(model: LanguageModel, step: int) -> Mapping[str, Any]:
-            lines = [self._speak(model, prompt, 40) for prompt in config.run.prompts]
+            lines = [self.speak(model, prompt, 40) for prompt in config.run.prompts]
             for line in lines:
                 say(f"step {step:>5}  {' '.join(printable(line).split())[:100]}")
             measured = evaluate_texts(model, objective, few, config.evaluate)
@@ -182,7 +137,8 @@ class Run:
             "sequences": len(job.sequences),
         }
 
-    def _speak(self, model: LanguageModel, prompt: str, length: int, seed: int = 0) -> str:
+    def speak(self, model: LanguageModel, prompt: str, length: int, seed: int = 0) -> str:
+        """A sample: the prompt and what the model makes of it, drawn with the run's seed and `seed`."""
         speaker = Speaker(model, load_tokenizer(self.folder / "tokens"), self.vocabulary())
         return speaker.say(prompt, Sampling(max_tokens=length, seed=self.config.run.seed + seed))
 
@@ -231,7 +187,7 @@ class Run:
     def _samples(self, model: LanguageModel) -> list[Tokens]:
         """What the model makes of the prompts, a few times each."""
         tokenizer, prompts = load_tokenizer(self.folder / "tokens"), self.config.run.prompts or [""]
-        lines = [self._speak(model, prompt, 100, seed) for prompt in prompts for seed in range(_DRAWS)]
+        lines = [self.speak(model, prompt, 100, seed) for prompt in prompts for seed in range(_DRAWS)]
         return [np.asarray(tokenizer.encode(line).ids, np.int64) for line in lines]
 
     def make_bounds(self, results: Json) -> Json:
@@ -245,73 +201,9 @@ class Run:
         scores = [float(results["bits_per_byte"]["total"]), *train_other_seeds(job, config, score)]
         return {"seeds": prediction_bounds(scores)}
 
-    def make_release(self, summary: Json, tokens: Json, trained: Json, results: Json) -> Json:
-        """release/: everything together."""
-        model = self.model(trained)
-        prompt = (self.config.run.prompts or [""])[0]
-        sample = self._speak(model, prompt, 80)
-        self._write_samples()
-        bits = results["bits_per_byte"]
-        tokens_per_step = trained["tokens"] // self.config.optim.steps
-        title = f"{self.config.run.name}: {bits['total']:.3f} bits per byte, 5-gram {bits['five_gram']:.3f}"
-        plot_run(self.folder / "metrics.jsonl", self.folder, title, tokens_per_step, bits["five_gram"])
-        values = public(resolved(self.config))
-        parts = Ingredients(
-            name=self.config.run.name,
-            run_folder=self.folder,
-            model=model,
-            config=self.config.release,
-            recipe=values,
-            recipe_yaml=to_yaml(values),
-            config_digest=self.digest,
-            summary=summary,
-            tokens=tokens,
-            results=results,
-            cost=self._cost(trained, tokens),
-            order=self._order(trained["sequences"]),
-            choices=_choices(values),
-            machine_choices=trained["choices"],
-            environment=trained["environment"],
-            chain=trained["chain"],
-            sample=sample,
-            special_tokens=self.vocabulary().hugging_face(),
-        )
-        with progress("release", 0, "part") as bar:
-            record = publish(parts, self.folder / "release", lambda _: bar.update(1))
-        return record | {"sample": sample}
-
-    def _order(self, sequences: int) -> Json:
-        """The order of the data in one word."""
-        seed, optim = self.config.run.seed, self.config.optim
-        made = order_digest(seed, optim.steps, sequences=sequences, sequences_per_step=optim.sequences_per_step)
-        return {"digest": made, "sequences": sequences}
-
-    def _write_samples(self) -> None:
-        rows = [row for row in read_metrics(self.folder / "metrics.jsonl") if "samples" in row]
-        with write_atomically(self.folder / "samples.md") as file:
-            file.write("# Samples as training went on\n")
-            for row in rows:
-                file.write(f"\n## Step {row['step']}\n")
-                for sample in row["samples"]:
-                    file.write("\n" + "\n".join(f"    {line}" for line in sample.splitlines()) + "\n")
-
-    def _cost(self, trained: Json, tokens: Json) -> Json:
-        forecast, epochs = read_json(self.folder / "forecast.json"), trained["tokens"] / tokens["train"]["tokens"]
-        return cost_of(trained, self.record.attempts(), forecast, epochs, self.config.release.bearable_eur)
-
 
 def _few(texts: list[Text], tokens: int) -> list[Text]:
     """The shortest of the held-out documents, up to so many tokens and at least one."""
     by_length = sorted(texts, key=lambda text: len(text.tokens))
     total = np.cumsum([len(text.tokens) for text in by_length])
     return by_length[: max(1, int((total <= tokens).sum()))]
-
-
-def _choices(values: Json) -> list[dict[str, Any]]:
-    """The choices that carry their reason, beside what stands in their place where nothing is chosen."""
-    usual = resolved(compose([]))
-    return [
-        {"key": room, "value": values[room]["name"], "default": usual[room]["name"], "why": values[room]["why"]}
-        for room in ("data", "model", "optim")
-        if values[room].get("why")
-    ]

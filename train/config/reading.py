@@ -1,0 +1,119 @@
+"""Command-line words, or a release's own config, become dataclasses."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import AliasEvent, YAMLError
+
+from train.batches import ObjectiveConfig
+from train.config.choices import config_folder, groups
+from train.config.mistakes import check_words, in_one_line
+from train.config.schema import Config, NumericsConfig
+from train.documents import DataConfig
+from train.evaluate import EvaluateConfig
+from train.model import CONFIGS
+from train.optim import OptimConfig
+from train.parallel import ParallelConfig
+from train.records import BadInput, printable
+from train.release import ReleaseConfig
+from train.run import LoggerConfig, RunConfig
+from train.tokens import TokenizerConfig
+
+_NAMING = {"experiment", "data", "tokenizer", "model", "objective", "optim", "numerics"}
+_SCHEMAS = {
+    "data": DataConfig,
+    "tokenizer": TokenizerConfig,
+    "objective": ObjectiveConfig,
+    "optim": OptimConfig,
+    "numerics": NumericsConfig,
+    "parallel": ParallelConfig,
+    "run": RunConfig,
+    "evaluate": EvaluateConfig,
+    "release": ReleaseConfig,
+    "logger": LoggerConfig,
+}
+
+
+def _sequences(tokens: int, *, _root_: Any) -> int:
+    """${sequences:TOKENS} in a YAML file: as many sequences of the model's length as hold so many tokens."""
+    return max(1, tokens // int(_root_.model.seq_len))
+
+
+OmegaConf.register_new_resolver("sequences", _sequences)
+
+
+def compose(overrides: Sequence[str]) -> Config:
+    """The config that these command-line words ask for. Raises BadInput with the key and the nearest valid names."""
+    check_words(overrides)
+    store = ConfigStore.instance()
+    store.store(name="schema", node=Config)
+    for group, schema in _SCHEMAS.items():
+        store.store(group=group, name="schema", node=schema)
+    for family, schema in CONFIGS.items():
+        store.store(group="model", name=f"{family}_schema", node=schema)
+    try:
+        with initialize_config_dir(version_base=None, config_dir=str(config_folder())):
+            composed = hydra_compose("config", overrides=list(overrides))
+        if OmegaConf.is_missing(composed.run, "name"):
+            composed.run.name = _default_name(_choices(overrides))
+        return _to_objects(composed)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise BadInput(in_one_line(error)) from error
+
+
+def read_config(path: Path, words: Sequence[str] = ()) -> Config:
+    """The config that a release was made with, from its recipe/config.yaml, with `words` (key=value) changed in it.
+
+    Raises BadInput if it is not one.
+    """
+    check_words(words)
+    if chosen := [word for word in words if word.partition("=")[0] in groups()]:
+        raise BadInput(f"{printable(chosen[0])}: a release's choices are made; change their keys (group.key=value)")
+    try:
+        text = path.read_text("utf-8")
+        if "${" in text:
+            raise BadInput(f"{path}: refers to something outside itself (${{...}}); a release's config is resolved")
+        if any(isinstance(event, AliasEvent) for event in yaml.parse(text)):
+            raise BadInput(f"{path}: names a part of itself, which could blow up to any size")
+        values = OmegaConf.load(path)
+        family = values.model.name
+        if family not in CONFIGS:
+            raise BadInput(f"{path}: a model of family {printable(str(family))!r}; known are {', '.join(CONFIGS)}")
+        schema = OmegaConf.structured(Config)
+        schema.model = OmegaConf.structured(CONFIGS[family])
+        return _to_objects(OmegaConf.merge(schema, values, OmegaConf.from_dotlist(list(words))))
+    except (OmegaConfBaseException, YAMLError, AttributeError, OSError, ValueError, RecursionError) as error:
+        raise BadInput(f"{path}: not a config that can be read ({in_one_line(error)})") from error
+
+
+def _to_objects(composed: Any) -> Config:
+    missing = OmegaConf.missing_keys(composed)
+    if missing:
+        raise BadInput(f"{', '.join(sorted(missing))}: a value is needed; give it as {sorted(missing)[0]}=...")
+    config = OmegaConf.to_object(composed)
+    assert isinstance(config, Config)
+    return config
+
+
+def _default_name(choices: dict[str, str]) -> str:
+    """The experiment, and the choices that differ from it: tiny, tiny-files, ..."""
+    experiment = choices.get("experiment") or "run"
+    asked = [f"+experiment={experiment}"] if experiment != "run" else []
+    usual = _choices([*asked, f"model={choices['model']}"]) | {"model": _choices(asked)["model"]}
+    changed = [value for group, value in sorted(choices.items()) if usual.get(group) != value]
+    return "-".join([experiment, *changed])
+
+
+def _choices(overrides: Sequence[str]) -> dict[str, str]:
+    """What is chosen from each group that shapes a release."""
+    with initialize_config_dir(version_base=None, config_dir=str(config_folder())):
+        composed = hydra_compose("config", overrides=list(overrides), return_hydra_config=True)
+    return {group: value for group, value in composed.hydra.runtime.choices.items() if group in _NAMING}

@@ -1,0 +1,46 @@
+"""The order of the stages."""
+
+from pathlib import Path
+from typing import Any
+
+from train.config import Config, resolved
+from train.documents import fetch
+from train.parallel import open_replicas
+from train.recipe.publishing import make_release
+from train.recipe.run import Run
+from train.records import BadInput, Json, digest_json
+from train.run import (
+    lock_folder,
+)
+
+
+def fetch_for(config: Config) -> list[Path]:
+    """Bring here what a run will need from the network."""
+    return fetch(config.data)
+
+
+def run_recipe(config: Config) -> dict[str, Any]:
+    """Run what is not yet done; returns the release's release.json."""
+    folder = Path(config.run.folder) / config.run.name
+    with lock_folder(folder), open_replicas() as replicas:
+        if replicas.count > 1 and not config.numerics.exact:
+            raise BadInput(
+                "several processes add up in another order than one, which no rebuild could follow: numerics=exact"
+            )
+        replicas.share(config.optim.sequences_per_step)
+        run = Run(config, folder, replicas)
+        stage = run.record.stage
+        summary = stage("documents", run.documents_inputs(), "documents/summary.json", run.make_documents)
+        inputs: Json = {"documents": summary["documents_digest"]}
+        tokens = stage("tokens", inputs, "tokens/validation-index.json", lambda: run.make_tokens(summary))
+        inputs = {"tokens": tokens["train"]["digest"]}
+        trained = stage("training", inputs, run.last_checkpoint, run.make_weights)
+        inputs = {"weights": trained["weights_digest"], "evaluate": resolved(config.evaluate)}
+        results = stage("evaluation", inputs, "done/evaluation.json", lambda: run.make_results(trained))
+        if config.release.seeds > 1:
+            inputs["seeds"] = config.release.seeds
+            results |= stage("seeds", inputs, "done/seeds.json", lambda: run.make_bounds(results))
+        inputs = {"results": digest_json(results), "release": resolved(config.release), "data": config.data.warning}
+        return stage(
+            "release", inputs, "release/release.json", lambda: make_release(run, summary, tokens, trained, results)
+        )

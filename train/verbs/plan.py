@@ -1,0 +1,41 @@
+"""What a run costs, before it is spent."""
+
+from train.verbs.words import take, write_json
+
+_PLAN_HELP = """python -m train plan +experiment=NAME [group.key=value ...]
+
+Parameters, tokens, operations, memory, hours, electricity and money of a run, before it is spent.
+
+  --machine NAME   laptop, a100, h100x8, or a YAML file with the same keys; without it all of these, and this machine,
+                   whose speed is measured on a few steps
+  --budget SUM     2h, 30min or 50eur: the best Llama that this affords, as words ready to paste
+  --json FILE      write the answer to FILE as well
+"""
+
+
+def plan(words: list[str]) -> int:
+    """Forwards from an experiment, or backwards from a budget."""
+    if "--help" in words or "-h" in words or not words:
+        print(_PLAN_HELP)
+        return 0 if words else 2
+    json_file, name, budget = (take(words, option) for option in ("--json", "--machine", "--budget"))
+    from train.config import compose
+    from train.plan import Needs, afford, estimate, find_machine, machine_here, machines, render
+
+    config = compose(words)
+    needs = Needs(config.model, config.objective, config.optim, config.parallel, config.tokenizer.sentinels)
+    asked = (
+        [find_machine(name)]
+        if name
+        else [
+            machine_here(needs, config.run, config.precision),
+            *([] if budget or config.numerics.exact else machines()),
+        ]
+    )
+    found, pasted = (estimate(needs), []) if budget is None else afford(needs, asked[0].affords(budget))
+    prices = [machine.price(found.flops).record() for machine in asked]
+    write_json(json_file, {**found.record(), "machines": prices, "overrides": pasted})
+    print(render(found, asked, pasted and [*words, *pasted]))
+    if config.numerics.exact:
+        print("\nnumerics=exact computes in float64; the speeds of machines with a name are for bf16 and do not apply.")
+    return 0

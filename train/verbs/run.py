@@ -1,0 +1,74 @@
+"""The recipe, and what it needs from the network."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from train.verbs.words import take, write_json
+
+_RUN_HELP = """python -m train +experiment=NAME [group=choice] [group.key=value ...]
+
+Run the recipe: documents -> tokens -> training -> evaluation -> release. The release is left in runs/NAME/release/.
+The same command again goes on with what was interrupted.
+
+  --config      print the resolved config and stop
+  --json FILE   write the release's release.json to FILE as well
+  --help        this text
+
+Some keys: run.name=... optim.steps=... model.n_layers=... run.precision=auto|float32|bfloat16
+run.compile=auto|blocks|none run.threads=N parallel.sequences_per_device=N logger=wandb
+model=gpt2|llama|falcon|bloom|bert|t5|xlnet (docs/families.md)
+data=files data.sources.files.path=FOLDER data.exclude.authors='[Andrew Jackson]'
+"""
+
+
+def run(words: list[str]) -> int:
+    """The recipe: what is no verb is a run."""
+    if "--help" in words or "-h" in words:
+        print(_RUN_HELP)
+        return 0
+    json_file = take(words, "--json")
+    show = "--config" in words
+    from train.config import compose, public, resolved, to_yaml
+
+    config = compose([word for word in words if word != "--config"])
+    if show:
+        print(to_yaml(public(resolved(config))))
+        return 0
+    return follow(config, json_file)
+
+
+def follow(config: Any, json_file: str | None) -> int:
+    """Run the recipe of this config to its release."""
+    from train.recipe import Stopped, run_recipe
+    from train.release import describe
+    from train.training import help_training
+
+    try:
+        if int(os.environ.get("RANK", "0")):
+            help_training(config)
+            return 0
+        record = run_recipe(config)
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.code
+    folder = Path(config.run.folder) / config.run.name / "release"
+    write_json(json_file, record)
+    print(describe(record, folder))
+    return 0
+
+
+def fetch(words: list[str]) -> int:
+    """Bring here what a run will need from the network."""
+    if "--help" in words or "-h" in words or not words:
+        print("python -m train fetch +experiment=NAME [...]\n\nBring what the run needs from the network into cache/.")
+        return 0 if words else 2
+    json_file = take(words, "--json")
+    from train.config import compose
+    from train.recipe import fetch_for
+
+    fetched = [str(path) for path in fetch_for(compose(words))]
+    write_json(json_file, fetched)
+    print("\n".join(fetched) or "nothing to fetch beforehand")
+    return 0
