@@ -15,11 +15,14 @@ tiny: .venv/ready
 smoke: .venv/ready
 	$(BIN)/python -m train +experiment=smoke run.name=smoke-$$(date +%Y%m%d-%H%M%S)
 
+# A file of tests stays with one process, so that what its tests share is made once.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
 test: .venv/ready
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: .venv/ready
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 check: .venv/ready
 	$(BIN)/ruff format --check .

@@ -4,6 +4,9 @@ import csv
 import os
 from pathlib import Path
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch comes: tests share the cores
+
 import pytest
 from jaxtyping import install_import_hook
 

@@ -57,10 +57,10 @@ def test_float32_would_part(tmp_path: Path) -> None:
 def in_processes(count: int, folder: Path, **more: object) -> str:
     words = json.dumps({"folder": str(folder), **more})
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-    done = subprocess.run(
-        [*run, "-m", "tests.numerics.steps", words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
+    tell = {**os.environ, "PYTHONFAULTHANDLER": "1", "TORCH_SHOW_CPP_STACKTRACES": "1"}  # where, if one is aborted
+    command = [*run, "-m", "tests.numerics.steps", words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=tell)
+    assert done.returncode == 0, done.stderr
     return str(json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))["weights"])
 
 

@@ -312,16 +312,18 @@ def describe(record: Json, folder: Path) -> str:
     """What a run says last: where the release is, how good it is, what it cost, a sample, and what to try next."""
     bits, cost = record["results"]["bits_per_byte"], record["cost"]["outcome"]
     gain = 100 * (1 - bits["total"] / bits["five_gram"])
+    of_what = "" if bits["measure"]["left_to_right"] else " of hidden tokens"
+    beside = f"{abs(gain):.1f} % {'under' if gain >= 0 else 'above'} a 5-gram's {bits['five_gram']:.4f}"
     minutes = cost["seconds"] / 60
     sample = " ".join(printable(record["sample"]).split())
     return f"""
 release    {folder}
 digest     {record["digest"]}
-quality    {bits["total"]:.4f} bits per byte{"" if bits["measure"]["left_to_right"] else " (of hidden tokens)"} on held-out documents; the 5-gram needs {bits["five_gram"]:.4f} ({gain:+.1f} %)
+quality    {bits["total"]:.4f} bits per byte{of_what} on held-out documents, {beside}
 cost       {minutes:.1f} minutes ({cost["training_seconds"]:.0f} s of training), {cost["tokens"]:,} tokens, {cost["flops"]:.2g} FLOP, {cost["peak_memory_gb"]} GB of memory
 sample     {sample}
 
 Try next:
   python -m train generate {folder} "Fellow citizens"
-  python -m train evaluate {folder}
+  python -m train audit {folder}
   less {folder}/README.md"""
