@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from train.numerics import describe_machine, uniform_integers
 from train.records import digest_file, write_json
@@ -21,10 +22,14 @@ def write_result(name: str, values: dict[str, Any]) -> None:
 
 def random_tokens(folder: Path, vocab_size: int, count: int) -> TokenStore:
     """A store of `count` random tokens: speed does not depend on what they say."""
-    dtype = token_dtype(vocab_size)
-    tokens = (uniform_integers(count, 1) % np.uint64(vocab_size)).astype(dtype)
+    return store_tokens(folder, vocab_size, uniform_integers(count, 1) % np.uint64(vocab_size))
+
+
+def store_tokens(folder: Path, vocab_size: int, tokens: npt.NDArray[Any]) -> TokenStore:
+    """A store of these tokens, as one document."""
+    dtype, count = token_dtype(vocab_size), len(tokens)
     folder.mkdir(parents=True, exist_ok=True)
-    tokens.tofile(folder / "train-00000.bin")
+    tokens.astype(dtype).tofile(folder / "train-00000.bin")
     np.save(folder / "train-offsets.npy", np.array([0, count], "<i8"))
     shard = {"file": "train-00000.bin", "tokens": count, "sha256": digest_file(folder / "train-00000.bin")}
     index = {

@@ -1,0 +1,1 @@
+"""The peers on the same work: see __main__.py."""

@@ -1,0 +1,135 @@
+"""Fusée beside litgpt and `transformers`' Trainer: the same model, batch and tokens; speed, and quality for equal time.
+
+    python -m benchmarks.peers RELEASE --python PYTHON [--rounds 3] [--steps 24] [--seconds 0]
+
+RELEASE is what `make tiny` left: its tokens are trained on, its held-out documents measured with. PYTHON is a virtual
+environment's that has the peers (`pip install torch==2.13.0 litgpt transformers accelerate`). Speed: each arm is a
+process of its own, all take turns, medians of steps without the first five. Quality: with --seconds N each peer trains
+as many steps as it takes in N seconds, at its defaults but for the learning rate (0.001, with 100 steps of warm-up:
+kinder than the Trainer's own 0.00005), and is measured as a release is.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.measure import median, write_result
+from train.batches import build_objective
+from train.config import read_config
+from train.documents import read_documents
+from train.evaluate import evaluate_texts, read_texts
+from train.hugging_face import from_hugging_face
+from train.release import read_release
+from train.tokens import TokenStore, load_tokenizer, load_vocabulary, write_shards
+
+HERE = Path(__file__).parent
+_WARM_UP = 5
+_TOKENS = 8 * 256
+
+# arm: (which script, its options); the first of each peer is what its users get who choose nothing
+ARMS = {
+    "plain float32": ("ours", ["--plain"]),
+    "litgpt": ("litgpt", []),
+    "litgpt float32": ("litgpt", ["--precision", "32-true"]),
+    "trainer": ("trainer", []),
+    "trainer bf16": ("trainer", ["--bf16"]),
+    "trainer bf16 compiled": ("trainer", ["--bf16", "--compile"]),
+    "fusée": ("ours", []),
+}
+DEFAULTS = ("plain float32", "litgpt", "trainer")
+
+
+def main() -> None:
+    """Print the table and write benchmarks/results/peers.json."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("release", type=Path)
+    parser.add_argument("--python", required=True, type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--seconds", type=int, default=0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        tokens = prepare(given.release, work)
+        seconds: dict[str, list[float]] = {arm: [] for arm in ARMS}
+        for number in range(given.rounds):
+            for arm in ARMS if number % 2 == 0 else reversed(ARMS):  # a machine's speed drifts
+                seconds[arm] += take(arm, given.python, tokens, given.steps, work)[_WARM_UP:]
+                print(f"{arm:22} {_TOKENS / median(seconds[arm]):9,.0f} tokens/s", flush=True)
+        speed = {arm: round(_TOKENS / median(values), 1) for arm, values in seconds.items()}
+        ours = speed["fusée"]
+        result: dict[str, Any] = {
+            "tokens_per_second": speed,
+            "times_the_best_default": round(ours / max(speed[arm] for arm in DEFAULTS), 3),
+            "times_the_best_of_all": round(ours / max(value for arm, value in speed.items() if arm != "fusée"), 3),
+            "peers": versions(given.python),
+        }
+        if given.seconds:
+            result["bits_per_byte_at_equal_seconds"] = quality(given, speed, tokens, work)
+    write_result("peers", result)
+    print(json.dumps(result, indent=2))
+
+
+def prepare(release: Path, work: Path) -> Path:
+    """The release's training tokens as one array, and its held-out documents as a store."""
+    tokenizer, opens = load_tokenizer(release), read_config(release / "recipe" / "config.yaml").tokenizer.opens
+    for split in ("train", "validation"):
+        write_shards(read_documents(release / "data", split), tokenizer, opens, work / "tokens", split, lambda _: None)
+    store = TokenStore(work / "tokens", "train")
+    np.save(work / "tokens.npy", store.read(0, len(store)).astype(np.uint16))
+    return work / "tokens.npy"
+
+
+def take(arm: str, python: Path, tokens: Path, steps: int, work: Path, *more: str) -> list[float]:
+    """Seconds of each step of an arm, in a process of its own."""
+    kind, options = ARMS[arm]
+    script = [sys.executable, "-m", "benchmarks.peers.ours"] if kind == "ours" else [python, HERE / f"{kind}_arm.py"]
+    result = work / "seconds.json"
+    command = [str(word) for word in (*script, tokens, steps, result, *options, *more)]
+    quiet = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=quiet)
+    if done.returncode:
+        raise SystemExit(f"{arm}: {done.stderr[-2000:]}")
+    return list(json.loads(result.read_text()))
+
+
+def quality(given: argparse.Namespace, speed: dict[str, float], tokens: Path, work: Path) -> dict[str, float]:
+    """Bits per byte of each peer after `given.seconds` of training, and the release's own."""
+    found = {}
+    for arm, more in (("litgpt", []), ("trainer", ["--lr", "1e-3", "--warmup", "100"])):
+        steps = int(given.seconds * speed[arm] / _TOKENS)
+        took = take(arm, given.python, tokens, steps, work, *more, "--save", str(work / arm))
+        found[arm] = {"bits_per_byte": score(work / arm, given.release, work), "steps": steps, "seconds": sum(took)}
+        print(arm, found[arm], flush=True)
+    record = read_release(given.release)
+    bits, cost = record["results"]["bits_per_byte"], record["cost"]["outcome"]
+    found["fusée"] = {"bits_per_byte": bits["total"], "seconds": cost["training_seconds"]}
+    found["5-gram"] = {"bits_per_byte": bits["five_gram"]}
+    return found
+
+
+def score(folder: Path, release: Path, work: Path) -> float:
+    """Bits per byte on the release's held-out documents."""
+    config = read_config(release / "recipe" / "config.yaml")
+    texts = read_texts(TokenStore(work / "tokens", "validation"), read_documents(release / "data", "validation"))
+    objective = build_objective(config.objective, load_vocabulary(release))
+    return float(evaluate_texts(from_hugging_face(folder), objective, texts, config.evaluate).report["total"])
+
+
+def versions(python: Path) -> dict[str, str]:
+    """What the peers' environment holds."""
+    ask = "from importlib.metadata import version as v; import json; print(json.dumps({n: v(n) for n in "
+    ask += "('torch', 'litgpt', 'lightning', 'transformers')}))"
+    done = subprocess.run([str(python), "-c", ask], capture_output=True, text=True, check=True)
+    return dict(json.loads(done.stdout))
+
+
+if __name__ == "__main__":
+    main()
