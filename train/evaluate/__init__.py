@@ -2,7 +2,7 @@
 
 from train.evaluate.again import measure_again
 from train.evaluate.bits_per_byte import EvaluateConfig, Measured, Text, evaluate_texts, read_texts
-from train.evaluate.chance import MOST_SEEDS, is_within, prediction_bounds
+from train.evaluate.chance import MOST_SEEDS, bootstrap, is_within, prediction_bounds
 from train.evaluate.five_gram import FiveGram, yardstick_bits_per_byte
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "FiveGram",
     "Measured",
     "Text",
+    "bootstrap",
     "evaluate_texts",
     "is_within",
     "measure_again",

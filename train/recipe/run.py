@@ -25,7 +25,7 @@ from train.run import (
     train,
 )
 from train.sample import Sampling, Speaker
-from train.scoring import Tokens, score_model, verbatim
+from train.scoring import Tokens, look_up, score_model
 from train.standards import read_key
 from train.tokens import (
     TokenStore,
@@ -181,8 +181,8 @@ class Run:
         texts, model, store = self.texts(), self.model(trained), TokenStore(self.folder / "tokens", "train")
         with progress("evaluation", sum(len(text.tokens) - 1 for text in texts), "tok") as bar:
             found = score_model(model, self.objective(), store, texts, self.config.evaluate, bar.update)
-        said = verbatim(store, self._samples(model), texts)
-        return {**found, "objective": resolved(self.config.objective), "verbatim": said}
+        found |= look_up(store, self._samples(model), texts)
+        return {**found, "objective": resolved(self.config.objective)}
 
     def _samples(self, model: LanguageModel) -> list[Tokens]:
         """What the model makes of the prompts, a few times each."""
