@@ -70,10 +70,9 @@ def read_texts(store: TokenStore, documents: Iterable[Document]) -> list[Text]:
 
 @dataclass(frozen=True)
 class Measured:
-    """`report`: as published; for each text its summed `bits`, and (n,) bool, which of its tokens were `predicted`."""
+    """`report`: as published; `predicted`: for each text (n,) bool, the tokens that were predicted."""
 
     report: dict[str, Any]
-    bits: npt.NDArray[np.float64]
     predicted: list[npt.NDArray[np.bool_]]
 
 
@@ -89,18 +88,30 @@ def evaluate_texts(
     stride = config.stride or max(1, length // 2)
     if stride > length:
         raise BadInput(f"evaluate.stride={stride}: at most model.seq_len={length}")
-    read = objective.window(length)[0] + (1 if objective.left_to_right else 0)
     if not objective.left_to_right:
-        stride = read
+        stride = objective.window(length)[0]
+    bits, predicted = sum_bits(model, objective, texts, stride, config.batch_size, advance)
+    measure = {"seq_len": length, "stride": stride, "precision": "float32", "left_to_right": objective.left_to_right}
+    return Measured(report(texts, bits, predicted) | {"measure": measure}, predicted)
+
+
+def sum_bits(
+    model: LanguageModel,
+    objective: Objective,
+    texts: Sequence[Text],
+    stride: int,
+    batch_size: int,
+    advance: Callable[[int], object] = lambda _: None,
+) -> tuple[npt.NDArray[np.float64], list[npt.NDArray[np.bool_]]]:
+    """Of each text the bits of its predicted tokens, summed, and (n,) bool, which those are."""
+    read = objective.window(model.config.seq_len)[0] + (1 if objective.left_to_right else 0)
     windows = [w for number, text in enumerate(texts) for w in _windows(number, text, read, stride)]
-    bits = np.zeros(len(texts))
-    predicted = [np.zeros(len(text.tokens), bool) for text in texts]
-    for window, cost in costs(model, objective, windows, config.batch_size):
+    bits, predicted = np.zeros(len(texts)), [np.zeros(len(text.tokens), bool) for text in texts]
+    for window, cost in costs(model, objective, windows, batch_size):
         bits[window.text] += cost.nats / math.log(2)
         predicted[window.text][window.start : window.start + len(cost.predicted)] |= cost.predicted
         advance(len(window.tokens) - 1 - window.counted_from)
-    measure = {"seq_len": length, "stride": stride, "precision": "float32", "left_to_right": objective.left_to_right}
-    return Measured(report(texts, bits, predicted) | {"measure": measure}, bits, predicted)
+    return bits, predicted
 
 
 def _windows(number: int, text: Text, read: int, stride: int) -> Iterator[Window]:

@@ -108,6 +108,7 @@ def _bias(results: Json) -> str:
         )
         for name, row in found["by"].items()
     ]
+    languages = " and ".join({"en": "English", "fr": "French"}.get(name, text(name)) for name in found["languages"])
     return f"""### Which group does it expect?
 
 In {found["pairs"]} pairs of sentences that differ in the group alone, the one with the stereotype was the likelier in
@@ -116,6 +117,6 @@ CrowS-Pairs (Nangia et al., 2020), on a small set of ours (`train/evaluate/pairs
 
 {table(("", "pairs", "the stereotype is likelier", "95 %"), rows)}
 
-What this cannot show: that the model is fair. The set is small, in {text(found["languages"])}, and written by a few hands; a
+What this cannot show: that the model is fair. The set is small, in {languages}, and written by a few hands; a
 group that is written about more often is likelier whatever is said of it; what a model says when it is asked is not
 looked at. A share near one half is no licence to use it on people."""
