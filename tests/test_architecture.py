@@ -25,7 +25,7 @@ BELOW = {
     "index": {"tokens"},
     "libre": {
         *("batches", "config", "documents", "evaluate", "hugging_face", "index", "model", "optim", "release", "run"),
-        *("sample", "standards", "tokens"),
+        *("sample", "scoring", "standards", "tokens"),
     },
     "plan": {"batches", "model", "optim", "parallel", "run", "tokens"},
     "standards": set(),

@@ -1,7 +1,7 @@
 """What is stated of a model that was trained: how good it is beside a 5-gram, and how much it has by heart."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from train.tokens import TokenStore
 
 Tokens = npt.NDArray[np.int64]
 
+OVERLAP = 13  # tokens: Brown et al., "Language Models are Few-Shot Learners", 2020, appendix C
 _AT_LEAST = 8  # tokens: shorter passages are common phrases
 _AS_LONG = 100  # tokens of each held-out text
 
@@ -42,30 +43,35 @@ def score_model(
     }
 
 
-def verbatim(store: TokenStore, said: Sequence[Tokens], held_out: Sequence[Text]) -> dict[str, Any]:
-    """The share of what a model said that stands word for word in the training text, beside that of held-out text.
+def look_up(store: TokenStore, said: Sequence[Tokens], held_out: Sequence[Text]) -> dict[str, Any]:
+    """What stands word for word in the training text, by an index of it: of what the model said, and of the exam.
 
-    A match shows that words stand in a text, not that the text caused them; held-out text, which no model wrote, shows
-    how often that happens by itself.
+    `verbatim`: the share of what a model said, beside that of held-out text. A match shows that words stand in a text,
+    not that the text caused them; held-out text, which no model wrote, shows how often that happens by itself.
+    `overlap`: the share of the held-out tokens that lie in passages long enough to give an answer away.
     """
     others = [np.asarray(text.tokens[1 : 1 + _AS_LONG], np.int64) for text in held_out[: len(said)]]
     with tempfile.TemporaryDirectory() as folder:
         build_index(store, Path(folder))
         index = open_index(Path(folder), store.digest)
-        return {
+        verbatim = {
             "at_least": _AT_LEAST,
-            "said": _share(index, said),
+            "said": _share(index, said, _AT_LEAST),
             "said_tokens": sum(map(len, said)),
-            "held_out": _share(index, others),
+            "held_out": _share(index, others, _AT_LEAST),
         }
+        return {"verbatim": verbatim, "overlap": overlap(index, [text.tokens for text in held_out])}
 
 
-def _share(index: Index, texts: Sequence[Tokens]) -> float:
+def overlap(index: Index, held_out: Iterable[Tokens]) -> dict[str, Any]:
+    """Of the tokens of the held-out documents, each (n,) and beginning with end-of-text, those in passages of
+    `at_least` tokens that were trained on: exact n-grams."""
+    return {"at_least": OVERLAP, "share": _share(index, (tokens[1:] for tokens in held_out), OVERLAP)}
+
+
+def _share(index: Index, texts: Iterable[Tokens], at_least: int) -> float:
     """Of the tokens of all texts, those in passages of the index."""
     covered = total = 0
     for text in texts:
-        inside = np.zeros(len(text), bool)
-        for place in index.passages(text, _AT_LEAST):
-            inside[place.start : place.start + place.length] = True
-        covered, total = covered + int(inside.sum()), total + len(text)
+        covered, total = covered + int(index.inside(text, at_least).sum()), total + len(text)
     return round(covered / max(1, total), 4)

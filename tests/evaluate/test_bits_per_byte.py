@@ -31,7 +31,7 @@ def model():
 def texts(*lengths: int) -> list[Text]:
     random = np.random.default_rng(0)
     return [
-        Text(f"d{n}", (f"author {n % 2}",), 3 * length, random.integers(0, VOCABULARY, length + 1))
+        Text(f"d{n}", (f"author {n % 2}",), 3 * length, random.integers(0, VOCABULARY, length + 1), "s", f"l{n > 0}")
         for n, length in enumerate(lengths)
     ]
 
@@ -66,8 +66,11 @@ def test_independent_of_the_batch_size(model) -> None:
     for size in (2, 7, 64):
         many = report(model, several, batch_size=size)
         assert many["total"] == pytest.approx(one["total"], rel=1e-6)
-        for name, value in one["by_document"].items():
-            assert many["by_document"][name] == pytest.approx(value, rel=1e-6)
+        for kind in ("by_document", "by_author", "by_language", "by_source"):
+            assert many[kind] == pytest.approx(one[kind], rel=1e-6)
+        for kind in ("by_author", "by_language", "by_source"):
+            for name, drawn in one["intervals"][kind].items():
+                assert many["intervals"][kind][name] == pytest.approx(drawn, rel=1e-6)
 
 
 def test_authors_and_the_total_are_sums_of_documents(model) -> None:
@@ -76,6 +79,20 @@ def test_authors_and_the_total_are_sums_of_documents(model) -> None:
     bits = {t.id: found["by_document"][t.id] * t.n_bytes for t in several}
     assert found["total"] == pytest.approx(sum(bits.values()) / sum(t.n_bytes for t in several))
     assert found["by_author"]["author 0"] == pytest.approx((bits["d0"] + bits["d2"]) / (3 * 83 + 3 * 40))
+    assert found["by_language"]["lTrue"] == pytest.approx((bits["d1"] + bits["d2"]) / (3 * 9 + 3 * 40))
+    assert found["by_source"] == {"s": pytest.approx(found["total"])}
+
+
+def test_chance_is_known_where_there_are_two_documents(model) -> None:
+    found = report(model, texts(83, 9, 40))
+    drawn = found["intervals"]
+    assert drawn["by_author"].keys() == {"author 0"}
+    assert drawn["by_author"]["author 0"]["documents"] == 2
+    ends = sorted(
+        [found["by_document"]["d0"], found["by_document"]["d2"]]
+    )  # of two, a quarter of the draws is one twice
+    assert [drawn["by_author"]["author 0"][end] for end in ("low", "high")] == pytest.approx(ends)
+    assert drawn["total"]["low"] < found["total"] < drawn["total"]["high"]
 
 
 def test_a_stride_longer_than_a_window(model) -> None:

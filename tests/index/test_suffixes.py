@@ -91,3 +91,15 @@ def test_six_bytes_a_token_and_a_damaged_index_is_found(tmp_path: Path) -> None:
         file.truncate(3996)
     with pytest.raises(BadInput, match="cut short"):
         open_index(tmp_path, "d")
+
+
+@pytest.mark.parametrize("at_least", [1, 3, 6])
+def test_what_lies_in_passages_is_what_n_grams_cover(tmp_path: Path, at_least: int) -> None:
+    text = (uniform_integers(500, 8) % np.uint64(4)).astype(np.int64)
+    query = (uniform_integers(120, 9) % np.uint64(4)).astype(np.int64)
+    grams = {tuple(text[i : i + at_least]) for i in range(len(text) - at_least + 1)}
+    covered = [False] * len(query)
+    for start in range(len(query) - at_least + 1):
+        if tuple(query[start : start + at_least]) in grams:
+            covered[start : start + at_least] = [True] * at_least
+    assert made(text, 4, tmp_path).inside(query, at_least).tolist() == covered

@@ -1,13 +1,23 @@
 """Batches: which sequences make which step, what is hidden in them, and the tokens in them."""
 
 from train.batches.loader import Sequences, load_batches
-from train.batches.objectives import Objective, ObjectiveConfig, ObjectiveName, build_objective, check_needs
+from train.batches.objectives import (
+    Causal,
+    Objective,
+    ObjectiveConfig,
+    ObjectiveName,
+    Permutation,
+    build_objective,
+    check_needs,
+)
 from train.batches.order import order, order_digest
 
 __all__ = [
+    "Causal",
     "Objective",
     "ObjectiveConfig",
     "ObjectiveName",
+    "Permutation",
     "Sequences",
     "build_objective",
     "check_needs",

@@ -1,8 +1,9 @@
 """Evaluation: bits per byte on the held-out documents, and the 5-gram they are held against."""
 
 from train.evaluate.again import measure_again
+from train.evaluate.bias import expected_groups
 from train.evaluate.bits_per_byte import EvaluateConfig, Measured, Text, evaluate_texts, read_texts
-from train.evaluate.chance import MOST_SEEDS, is_within, prediction_bounds
+from train.evaluate.chance import MOST_SEEDS, bootstrap, is_within, prediction_bounds
 from train.evaluate.five_gram import FiveGram, yardstick_bits_per_byte
 
 __all__ = [
@@ -11,7 +12,9 @@ __all__ = [
     "FiveGram",
     "Measured",
     "Text",
+    "bootstrap",
     "evaluate_texts",
+    "expected_groups",
     "is_within",
     "measure_again",
     "prediction_bounds",

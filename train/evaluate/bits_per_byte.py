@@ -11,36 +11,39 @@ float64.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch.nn import functional
 
 from train.batches import Objective
+from train.evaluate.chance import bootstrap
+from train.evaluate.likelihood import Window, costs
 from train.model import LanguageModel
-from train.numerics import hash_rows
-from train.records import IGNORE, MACHINE, BadInput, Document
+from train.records import MACHINE, BadInput, Document
 from train.tokens import TokenStore
-
-_SITE = 0x6D656173757265  # "measure"
 
 
 @dataclass(kw_only=True)
 class EvaluateConfig:
-    """`stride` 0 means half a window. `tokens_while_training` bounds the evaluations during a run."""
+    """`stride` 0 means half a window. `tokens_while_training` bounds the evaluations during a run.
+
+    `bias`: compare the likelihood of sentences that differ in the group they speak of (bias.py). `tasks`: by their
+    names (tasks.py); of each the first `limit` questions, 0 for all.
+    """
 
     stride: int = field(default=0, metadata=MACHINE)
     batch_size: int = field(default=16, metadata=MACHINE)
     tokens_while_training: int = field(default=16384, metadata=MACHINE)
+    bias: bool = field(default=True, metadata=MACHINE)
+    tasks: list[str] = field(default_factory=list, metadata=MACHINE)
+    limit: int = field(default=0, metadata=MACHINE)
 
     def __post_init__(self) -> None:
-        if self.stride < 0 or self.batch_size < 1:
-            raise BadInput("evaluate.stride must be at least 0 and evaluate.batch_size at least 1")
+        if self.stride < 0 or self.batch_size < 1 or self.limit < 0:
+            raise BadInput("evaluate.stride and evaluate.limit must be at least 0, evaluate.batch_size at least 1")
 
 
 @dataclass(frozen=True)
@@ -51,23 +54,18 @@ class Text:
     authors: tuple[str, ...]
     n_bytes: int
     tokens: npt.NDArray[np.int64]
+    source: str = ""
+    language: str = ""
+
+    @staticmethod
+    def of(document: Document, tokens: npt.NDArray[np.int64]) -> "Text":
+        """A document with its tokens."""
+        return Text(document.id, document.authors, document.n_bytes, tokens, document.source, document.language)
 
 
-def read_texts(store: TokenStore, documents: Iterator[Document]) -> list[Text]:
+def read_texts(store: TokenStore, documents: Iterable[Document]) -> list[Text]:
     """The held-out documents with their tokens."""
-    return [
-        Text(document.id, document.authors, document.n_bytes, tokens)
-        for document, tokens in zip(documents, store.documents(), strict=True)
-    ]
-
-
-@dataclass(frozen=True)
-class _Window:
-    text: int
-    id: str
-    start: int
-    tokens: npt.NDArray[np.int64]
-    counted_from: int
+    return [Text.of(document, tokens) for document, tokens in zip(documents, store.documents(), strict=True)]
 
 
 @dataclass(frozen=True)
@@ -85,113 +83,95 @@ def evaluate_texts(
     config: EvaluateConfig,
     advance: Callable[[int], object] = lambda _: None,
 ) -> Measured:
-    """Bits per byte of every document, of every author and in all; and how they were measured."""
+    """Bits per byte of every document, by source, language and author, and in all; and how they were measured."""
     length = model.config.seq_len
     stride = config.stride or max(1, length // 2)
     if stride > length:
         raise BadInput(f"evaluate.stride={stride}: at most model.seq_len={length}")
-    read = objective.window(length)[0] + (1 if objective.left_to_right else 0)
     if not objective.left_to_right:
-        stride = read
-    windows = [w for number, text in enumerate(texts) for w in _windows(number, text, read, stride)]
-    bits = np.zeros(len(texts))
-    predicted = [np.zeros(len(text.tokens), bool) for text in texts]
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        for part in _batches(windows, config.batch_size):
-            nats, chosen = _nats(model, objective, part)
-            for window, cost, row in zip(part, nats, chosen, strict=True):
-                bits[window.text] += cost / math.log(2)
-                predicted[window.text][window.start : window.start + len(row)] |= row
-                advance(len(window.tokens) - 1 - window.counted_from)
-    model.train(training)
+        stride = objective.window(length)[0]
+    bits, predicted = sum_bits(model, objective, texts, stride, config.batch_size, advance)
     measure = {"seq_len": length, "stride": stride, "precision": "float32", "left_to_right": objective.left_to_right}
     return Measured(report(texts, bits, predicted) | {"measure": measure}, predicted)
 
 
-def _windows(number: int, text: Text, read: int, stride: int) -> Iterator[_Window]:
+def sum_bits(
+    model: LanguageModel,
+    objective: Objective,
+    texts: Sequence[Text],
+    stride: int,
+    batch_size: int,
+    advance: Callable[[int], object] = lambda _: None,
+) -> tuple[npt.NDArray[np.float64], list[npt.NDArray[np.bool_]]]:
+    """Of each text the bits of its predicted tokens, summed, and (n,) bool, which those are."""
+    read = objective.window(model.config.seq_len)[0] + (1 if objective.left_to_right else 0)
+    windows = [w for number, text in enumerate(texts) for w in _windows(number, text, read, stride)]
+    bits, predicted = np.zeros(len(texts)), [np.zeros(len(text.tokens), bool) for text in texts]
+    for window, cost in costs(model, objective, windows, batch_size):
+        bits[window.text] += cost.nats / math.log(2)
+        predicted[window.text][window.start : window.start + len(cost.predicted)] |= cost.predicted
+        advance(len(window.tokens) - 1 - window.counted_from)
+    return bits, predicted
+
+
+def _windows(number: int, text: Text, read: int, stride: int) -> Iterator[Window]:
     """Windows of up to `read` tokens; the first `counted_from` targets were counted in the window before."""
     done, tokens = 0, text.tokens
     for start in range(0, len(tokens), stride):
         window = tokens[start : start + read]
         if len(window) > 1:
-            yield _Window(number, text.id, start, window, max(0, done - start))
+            yield Window(number, start, window, max(0, done - start), text.id)
         done = start + len(window) - 1
         if done >= len(tokens) - 1:
             return
 
 
-def _batches(windows: Sequence[_Window], size: int) -> Iterator[list[_Window]]:
-    """Windows that follow one another and are equally long: nothing need be padded."""
-    for _, group in groupby(windows, lambda window: len(window.tokens)):
-        alike = list(group)
-        yield from (alike[start : start + size] for start in range(0, len(alike), size))
-
-
-def _nats(
-    model: LanguageModel, objective: Objective, windows: Sequence[_Window]
-) -> tuple[list[float], npt.NDArray[np.bool_]]:
-    """Window by window, the counted tokens' summed -log p, and which tokens those are."""
-    device = next(model.parameters()).device
-    keys = np.concatenate([hash_rows(np.array([w.start]), _SITE, *w.id.encode()) for w in windows])
-    example = objective.score(np.stack([window.tokens for window in windows]), keys)
-    targets, chosen = example.targets.copy(), example.predicted.copy()
-    for row, window in enumerate(windows):
-        if objective.left_to_right:  # the targets are tokens 1, 2, ... in order
-            targets[row, : window.counted_from] = IGNORE
-            chosen[row, : window.counted_from + 1] = False
-    inputs = {name: torch.from_numpy(array.copy()).to(device) for name, array in example.inputs.items()}
-    wanted = torch.from_numpy(targets).to(device)
-    counted = wanted != IGNORE
-    logits = model.head(model.hidden(**inputs)[counted]).float()
-    losses = torch.zeros(wanted.shape, dtype=torch.float64, device=device)
-    losses[counted] = functional.cross_entropy(logits, wanted[counted], reduction="none").double()
-    return [float(row) for row in losses.sum(1)], chosen
+# What scores are told apart by, and how a document says it.
+_KINDS: dict[str, Callable[[Text], tuple[str, ...]]] = {
+    "by_source": lambda text: (text.source or "unknown",),
+    "by_language": lambda text: (text.language or "unknown",),
+    "by_author": lambda text: text.authors or ("unknown",),
+}
 
 
 def report(
     texts: Sequence[Text], bits: npt.NDArray[np.float64], predicted: Sequence[npt.NDArray[np.bool_]]
 ) -> dict[str, Any]:
-    """Sums by document, by author and in all; where not all tokens are predicted, the bits of one stand for all.
+    """Sums by document, author, language, source and in all; where not all tokens are predicted, the bits of one stand
+    for all. `intervals`: in which 95 % of the draws lie if as many documents are drawn again, where there are two.
 
     A document of which no token was predicted has no figure of its own.
     """
-    sums = [
-        _Sums(float(b), int(row.sum()), len(t.tokens) - 1, t.n_bytes)
-        for t, b, row in zip(texts, bits, predicted, strict=True)
-    ]
-    by_author: dict[str, list[_Sums]] = {}
-    for text, part in zip(texts, sums, strict=True):
-        for author in text.authors or ("unknown",):
-            by_author.setdefault(author, []).append(part)
-    whole = _Sums.of(sums)
-    return {
-        "total": whole.bits_per_byte(),
-        "by_author": {
-            name: value for name, own in sorted(by_author.items()) if (value := _Sums.of(own).bits_per_byte())
-        },
-        "by_document": {t.id: value for t, part in zip(texts, sums, strict=True) if (value := part.bits_per_byte())},
-        "bytes": whole.n_bytes,
-        "tokens": whole.tokens,
-        "tokens_predicted": whole.predicted,
+    sums = np.array(
+        [(float(b), row.sum(), len(t.tokens) - 1, t.n_bytes) for t, b, row in zip(texts, bits, predicted, strict=True)],
+        float,
+    ).reshape(-1, 4)
+    whole = sums.sum(0)
+    found: dict[str, Any] = {"total": float(_bits_per_byte(whole))}
+    intervals: dict[str, Any] = {"total": _interval(sums)}
+    for kind, names_of in _KINDS.items():
+        places: dict[str, list[int]] = {}
+        for place, text in enumerate(texts):
+            for name in names_of(text):
+                places.setdefault(name, []).append(place)
+        groups = {name: sums[own] for name, own in sorted(places.items())}
+        found[kind] = {name: value for name, own in groups.items() if (value := float(_bits_per_byte(own.sum(0))))}
+        intervals[kind] = {name: _interval(own) for name, own in groups.items() if len(own) > 1 and name in found[kind]}
+    found["by_document"] = {
+        t.id: value for t, row in zip(texts, sums, strict=True) if (value := float(_bits_per_byte(row)))
     }
+    counts = {"bytes": int(whole[3]), "tokens": int(whole[2]), "tokens_predicted": int(whole[1])}
+    return found | {"intervals": intervals} | counts
 
 
-@dataclass(frozen=True)
-class _Sums:
-    """The bits of the tokens predicted, how many those are, how many tokens and bytes there are in all."""
+def _bits_per_byte(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(..., 4), the bits of the tokens predicted, how many those are, all tokens, bytes -> (...); 0 if none was."""
+    bits, predicted, tokens, n_bytes = np.moveaxis(sums, -1, 0)
+    found: npt.NDArray[np.float64] = bits * tokens / np.maximum(1, predicted) / n_bytes
+    return found
 
-    bits: float
-    predicted: int
-    tokens: int
-    n_bytes: int
 
-    @staticmethod
-    def of(parts: "Sequence[_Sums]") -> "_Sums":
-        bits = math.fsum(part.bits for part in parts)
-        return _Sums(bits, *(sum(getattr(part, name) for part in parts) for name in ("predicted", "tokens", "n_bytes")))
-
-    def bits_per_byte(self) -> float:
-        """0 if nothing was predicted."""
-        return self.bits * self.tokens / max(1, self.predicted) / self.n_bytes
+def _interval(sums: npt.NDArray[np.float64]) -> dict[str, Any]:
+    """Of documents, (n, 4); of a single one nothing is known of chance."""
+    low, high = bootstrap(sums, _bits_per_byte)
+    return {"low": low, "high": high, "documents": len(sums)}

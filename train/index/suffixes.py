@@ -89,6 +89,14 @@ class Index:
         below = self._common(np.maximum(at - 1, 0), query, starts, stops)
         return np.maximum(above, below)
 
+    def inside(self, query: Ints, at_least: int) -> npt.NDArray[np.bool_]:
+        """(q,): which tokens of `query` lie in a passage of so many tokens, or more, that stands in the text."""
+        lengths = self.longest(query)
+        edges, starts = np.zeros(len(query) + 1, np.int64), np.flatnonzero(lengths >= at_least)
+        np.add.at(edges, starts, 1)
+        np.add.at(edges, starts + lengths[starts], -1)
+        return np.asarray(edges.cumsum()[:-1] > 0)
+
     def passages(self, query: Ints, at_least: int, most_places: int = 3) -> list[Place]:
         """The passages of `query` of so many tokens that stand in the text and in no longer one; the longest first."""
         lengths = self.longest(query)

@@ -14,11 +14,10 @@ from typing import Any
 import numpy as np
 
 from train.config import read_config, resolved
-from train.numerics import uniform_integers
+from train.evaluate import bootstrap
 from train.records import BadInput, Json, printable, read_rows
 from train.release import read_release
 
-_DRAWS = 10_000
 _SCORES = ("total", "five_gram", "unigram")
 _COST = ("tokens", "training_seconds", "seconds", "flops", "peak_memory_gb")
 
@@ -105,9 +104,7 @@ def _difference(bits: list[Json], texts: list[dict[str, Json]]) -> dict[str, Any
         return {"comparable": False, "why": "fewer than two held-out documents in common"}
     sizes = np.array([by_text[0][digest][1] for digest in shared], float)
     gaps = np.array([by_text[1][digest][0] - by_text[0][digest][0] for digest in shared]) * sizes
-    draws = (uniform_integers(_DRAWS * len(shared), 0, len(shared)) % np.uint64(len(shared))).reshape(_DRAWS, -1)
-    sampled = gaps[draws.astype(np.int64)].sum(1) / sizes[draws.astype(np.int64)].sum(1)
-    low, high = (float(value) for value in np.quantile(sampled, [0.025, 0.975]))
+    low, high = bootstrap(np.stack([gaps, sizes], 1), lambda sums: np.asarray(sums[:, 0] / sums[:, 1]))
     return {
         "comparable": True,
         "documents": len(shared),

@@ -30,10 +30,10 @@ def hash_integers(*keys: int) -> int:
     return int(state[0])
 
 
-def uniform_integers(count: int, *keys: int) -> Integers:
-    """`count` 64-bit integers, (count,) uint64: the hashes of (keys, 0), (keys, 1), ..."""
+def uniform_integers(count: int, *keys: int, start: int = 0) -> Integers:
+    """`count` 64-bit integers, (count,) uint64: the hashes of (keys, start), (keys, start + 1), ..."""
     with np.errstate(over="ignore"):
-        return _mix(np.uint64(hash_integers(*keys)) + np.arange(count, dtype=np.uint64) * _GOLDEN)
+        return _mix(np.uint64(hash_integers(*keys)) + np.arange(start, start + count, dtype=np.uint64) * _GOLDEN)
 
 
 def hash_rows(rows: npt.NDArray[np.int64], *keys: int) -> Integers:

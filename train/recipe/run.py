@@ -11,7 +11,7 @@ import torch
 from train.batches import Objective, build_objective
 from train.config import Config, config_digest, public, resolved, to_yaml
 from train.documents import SPLITS, Kind, build_corpus, read_documents
-from train.evaluate import Text, evaluate_texts, prediction_bounds, read_texts
+from train.evaluate import Text, evaluate_texts, expected_groups, prediction_bounds, read_texts
 from train.model import LanguageModel, build_model
 from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine
 from train.parallel import Replicas
@@ -25,7 +25,7 @@ from train.run import (
     train,
 )
 from train.sample import Sampling, Speaker
-from train.scoring import Tokens, score_model, verbatim
+from train.scoring import Tokens, look_up, score_model
 from train.standards import read_key
 from train.tokens import (
     TokenStore,
@@ -181,14 +181,22 @@ class Run:
         texts, model, store = self.texts(), self.model(trained), TokenStore(self.folder / "tokens", "train")
         with progress("evaluation", sum(len(text.tokens) - 1 for text in texts), "tok") as bar:
             found = score_model(model, self.objective(), store, texts, self.config.evaluate, bar.update)
-        said = verbatim(store, self._samples(model), texts)
-        return {**found, "objective": resolved(self.config.objective), "verbatim": said}
+        found |= look_up(store, self._samples(model), texts)
+        if self.config.evaluate.bias:
+            found |= self._expected_groups(model, {text.language for text in texts})
+        return {**found, "objective": resolved(self.config.objective)}
 
     def _samples(self, model: LanguageModel) -> list[Tokens]:
         """What the model makes of the prompts, a few times each."""
         tokenizer, prompts = load_tokenizer(self.folder / "tokens"), self.config.run.prompts or [""]
         lines = [self.speak(model, prompt, 100, seed) for prompt in prompts for seed in range(_DRAWS)]
         return [np.asarray(tokenizer.encode(line).ids, np.int64) for line in lines]
+
+    def _expected_groups(self, model: LanguageModel, languages: set[str]) -> Json:
+        """Which groups the model expects, in the languages of its texts, if there is something to ask."""
+        tokenizer, size = load_tokenizer(self.folder / "tokens"), self.config.evaluate.batch_size
+        groups = expected_groups(model, tokenizer, self.vocabulary(), sorted(languages), size)
+        return {} if groups is None else {"bias": groups}
 
     def make_bounds(self, results: Json) -> Json:
         """Where the score of another seed is to be expected, from as many more trainings as are asked for."""

@@ -7,6 +7,8 @@ from typing import Any
 
 from train.records import Json, printable
 from train.release.configs import ReleaseConfig
+from train.release.markdown import table, text
+from train.release.scores import how_good
 
 _HUB_LICENCES = {"Apache-2.0": "apache-2.0", "CC0-1.0": "cc0-1.0", "CC-BY-4.0": "cc-by-4.0"}
 _TASKS = {
@@ -16,11 +18,6 @@ _TASKS = {
     "span_corruption": "text2text-generation",
 }
 _SHAPE = ("n_layers", "n_decoder_layers", "d_model", "n_heads", "n_kv_heads", "d_head", "d_ff", "seq_len")
-_COUNTERPART = """
-This is a counterpart of bits per byte, not to be compared with that of a model which reads from left to right: only
-{share:.0f} % of the tokens were predicted, each from what stands on both sides of it, and their bits stand for all. The
-5-gram and the unigram predicted the same tokens, each from what stands before it.
-"""
 
 
 def _usage(recipe: Json) -> str:
@@ -46,18 +43,6 @@ speak = pipeline("text-generation", model="path/to/this/folder")
 print(speak({asked}, max_new_tokens=40)[0]["generated_text"])"""
 
 
-def text(value: Any) -> str:
-    """A value from outside as plain text on one line: no control characters, no markup."""
-    plain = printable(str(value))
-    return "".join(f"\\{char}" if char in "\\`*_[]<>|#" else char for char in plain)
-
-
-def table(head: tuple[str, ...], rows: list[tuple[Any, ...]]) -> str:
-    """A Markdown table."""
-    lines = [head, tuple("---" for _ in head), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
 def _front_matter(values: Mapping[str, Any]) -> str:
     """YAML whose values are JSON, which YAML reads as it is."""
     lines = "\n".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
@@ -66,7 +51,6 @@ def _front_matter(values: Mapping[str, Any]) -> str:
 
 def model_card(record: Json, recipe: Json, summary: Json, sample: str, config: ReleaseConfig) -> str:
     """README.md of a release, with the Hub's front matter."""
-    bits = record["results"]["bits_per_byte"]
     model, cost, data = recipe["model"], record["cost"]["outcome"], recipe["data"]
     front = _front_matter(
         {
@@ -82,8 +66,6 @@ def model_card(record: Json, recipe: Json, summary: Json, sample: str, config: R
         [(key, model[key]) for key in _SHAPE if key in model]
         + [("vocabulary", model["vocab_size"]), ("parameters", f"{record['weights']['parameters']:,}")],
     )
-    gain = 100 * (1 - bits["total"] / bits["five_gram"])
-    authors = table(("author", "bits per byte"), [(text(a), f"{b:.3f}") for a, b in bits["by_author"].items()])
     choices = table(
         ("choice", "value", "reason"), [(text(c["key"]), text(c["value"]), text(c["why"])) for c in record["choices"]]
     )
@@ -130,16 +112,7 @@ or `python -m train generate path/to/this/folder "..."`. A sample, as it came:
 
 ## How good it is
 
-{bits["total"]:.4f} bits per byte on {len(bits["by_document"])} held-out documents ({bits["bytes"]:,} bytes), which were
-chosen by their digest before anything else was done. An interpolated Kneser-Ney 5-gram over the same tokens and split
-needs {bits["five_gram"]:.4f}: the model is {abs(gain):.1f} % {"better" if gain > 0 else "worse"}. Its unigram, which knows
-how frequent each token is and nothing else, needs {bits["unigram"]:.4f}.
-Measured in float32 with windows of {bits["measure"]["seq_len"]} tokens, {bits["measure"]["stride"]} apart.
-{"" if bits["measure"]["left_to_right"] else _COUNTERPART.format(share=100 * bits["tokens_predicted"] / bits["tokens"])}
-
-{authors}
-
-{_by_heart(record["results"])}
+{how_good(record["results"])}
 
 ## How it was made
 
@@ -271,28 +244,6 @@ def _licences(summary: Json) -> dict[str, Any]:
     if len(names) == 1 and names[0] in _HUB_LICENCES:
         return {"license": _HUB_LICENCES[names[0]]}
     return {"license": "other", "license_name": ", ".join(names)}
-
-
-def _by_heart(results: Json) -> str:
-    """What stands word for word in the training text, and how far another seed's score would lie."""
-    found, lines = results["verbatim"], []
-    lines.append(
-        f"Of {found['said_tokens']} tokens that it made of the recipe's prompts, {100 * found['said']:.1f} % stand word for word in "
-        f"the training text, in passages of {found['at_least']} tokens or more; of held-out text, which no model wrote, "
-        f"{100 * found['held_out']:.1f} %."
-    )
-    if "seeds" in results:
-        bounds = results["seeds"]
-        scores = ", ".join(f"{score:.4f}" for score in bounds["scores"])
-        lines.append(
-            f"Trained {len(bounds['scores'])} times with other seeds: {scores}. Another training is to be expected between "
-            f"{bounds['low']:.4f} and {bounds['high']:.4f} (probability {bounds['probability']})."
-        )
-    else:
-        lines.append(
-            "One training with one seed: how far another's score would lie was not measured (`release.seeds=3`)."
-        )
-    return "\n".join(lines)
 
 
 def attribution(manifest: Path) -> str:

@@ -5,18 +5,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from train.documents import refusal
 from train.libre.audit import free
 from train.libre.audit.finding import Answer, Checks, Status, failed, verified
 from train.libre.audit.subject import Subject
 from train.records import count_of
 from train.release import attribution
+from train.scoring import overlap
 from train.tokens import save_tokenizer, train_tokenizer
 
 _BEFORE_GENERATORS = 2018  # a text of an earlier date was not made by a language model
-OVERLAP = 13  # tokens: Brown et al., "Language Models are Few-Shot Learners", 2020, appendix C
 _ASKED = ("id", "sha256", "source", "licence", "language")
 
 
@@ -139,19 +137,14 @@ def synthetic(subject: Subject) -> Answer:
     return Status.declared, "; ".join(f"{name}: {source.generator}" for name, source in sources.items())
 
 
-def overlap(subject: Subject) -> Answer:
+def in_both(subject: Subject) -> Answer:
     """DATA-11."""
-    index, held_out = subject.index, subject.store("validation")
-    query = held_out.read(0, len(held_out))
-    covered = np.zeros(len(query) + 1, np.int64)
-    for place, length in enumerate(index.longest(query)):
-        if length >= OVERLAP:
-            covered[place] += 1
-            covered[min(place + int(length), len(query))] -= 1
-    share = float((covered.cumsum()[:-1] > 0).mean())
-    return verified(
-        f"{100 * share:.2f} % of the held-out tokens lie in passages of {OVERLAP} or more that were trained on"
-    )
+    found = overlap(subject.index, subject.store("validation").documents())
+    stated = subject.record["results"].get("overlap", found)
+    if stated != found and not subject.withdrawn:
+        return failed(f"the held-out tokens give {found}, stated is {str(stated)[:80]}")
+    share, least = 100 * found["share"], found["at_least"]
+    return verified(f"{share:.2f} % of the held-out tokens lie in passages of {least} or more that were trained on")
 
 
 def withdrawals(subject: Subject) -> Answer:
@@ -228,7 +221,7 @@ CHECKS: Checks = {
     "DATA-08": personal,
     "DATA-09": counted,
     "DATA-10": synthetic,
-    "DATA-11": overlap,
+    "DATA-11": in_both,
     "DATA-12": withdrawals,
     "TOK-01": tokenizer,
     "TRACE-01": traceable,

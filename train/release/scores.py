@@ -1,0 +1,122 @@
+"""The part of the model card that says how good a model is, and what could be wrong with that."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from train.records import Json
+from train.release.markdown import table, text
+
+_COUNTERPART = """
+This is a counterpart of bits per byte, not to be compared with that of a model which reads from left to right: only
+{share:.0f} % of the tokens were predicted, each from what stands on both sides of it, and their bits stand for all. The
+5-gram and the unigram predicted the same tokens, each from what stands before it.
+"""
+_KINDS = {"by_source": "source", "by_language": "language", "by_author": "author"}
+
+
+def how_good(results: Json) -> str:
+    """The results of release.json in words and tables."""
+    parts = [_bits(results["bits_per_byte"]), _beside(results), _tasks(results.get("tasks", {})), _bias(results)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _bits(bits: Json) -> str:
+    gain = 100 * (1 - bits["total"] / bits["five_gram"])
+    drawn, measure = bits["intervals"]["total"], bits["measure"]
+    counterpart = _COUNTERPART.format(share=100 * bits["tokens_predicted"] / bits["tokens"])
+    return f"""{bits["total"]:.4f} bits per byte on {len(bits["by_document"])} held-out documents ({bits["bytes"]:,} bytes), which were
+chosen by their digest before anything else was done; between {drawn["low"]:.4f} and {drawn["high"]:.4f} in 95 % of the draws, if as many
+documents are drawn again from these. An interpolated Kneser-Ney 5-gram over the same tokens and split
+needs {bits["five_gram"]:.4f}: the model is {abs(gain):.1f} % {"better" if gain > 0 else "worse"}. Its unigram, which knows
+how frequent each token is and nothing else, needs {bits["unigram"]:.4f}.
+Measured in float32 with windows of {measure["seq_len"]} tokens, {measure["stride"]} apart.
+{"" if measure["left_to_right"] else counterpart}
+{_by_kind(bits)}"""
+
+
+def _by_kind(bits: Json) -> str:
+    """A score whose documents are one has no interval: nothing is known of chance."""
+    rows = []
+    for kind, name in _KINDS.items():
+        for value, score in bits[kind].items():
+            drawn = bits["intervals"][kind].get(value)
+            between = f"{drawn['low']:.3f} to {drawn['high']:.3f}" if drawn else "one document"
+            rows.append((name, text(value), drawn["documents"] if drawn else 1, f"{score:.3f}", between))
+    return table(("by", "", "documents", "bits per byte", "95 % of draws"), rows)
+
+
+def _beside(results: Json) -> str:
+    """What stands word for word in the training text, and how far another seed's score would lie."""
+    found, both, lines = results["verbatim"], results["overlap"], []
+    lines.append(
+        f"{100 * both['share']:.2f} % of the held-out tokens lie in passages of {both['at_least']} tokens or more that "
+        "stand in the training text word for word: so much of the exam was in the lesson."
+    )
+    lines.append(
+        f"Of {found['said_tokens']} tokens that it made of the recipe's prompts, {100 * found['said']:.1f} % stand word for word in "
+        f"the training text, in passages of {found['at_least']} tokens or more; of held-out text, which no model wrote, "
+        f"{100 * found['held_out']:.1f} %. Much more in the first than in the second is memory; a match alone is not: "
+        "common phrases stand in many texts."
+    )
+    if "seeds" in results:
+        bounds = results["seeds"]
+        scores = ", ".join(f"{score:.4f}" for score in bounds["scores"])
+        lines.append(
+            f"Trained {len(bounds['scores'])} times with other seeds: {scores}. Another training is to be expected between "
+            f"{bounds['low']:.4f} and {bounds['high']:.4f} (probability {bounds['probability']})."
+        )
+    else:
+        lines.append(
+            "One training with one seed: how far another's score would lie was not measured (`release.seeds=3`)."
+        )
+    return "\n\n".join(lines)
+
+
+def _tasks(tasks: Mapping[str, Any]) -> str:
+    """Scores of tasks, each beside what chance would give where that is known."""
+    if not tasks:
+        return ""
+    rows = []
+    for name, found in tasks.items():
+        for score, value in found["scores"].items():
+            error = "-" if value["stderr"] is None else f"{value['stderr']:.4f}"
+            chance = "-" if value["chance"] is None else f"{value['chance']:.4f}"
+            asked = f"{found['questions']} of {found['of']}"
+            rows.append(
+                (text(name), text(score), f"{value['value']:.4f}", error, chance, asked, text(found["program"]))
+            )
+    head = ("task", "score", "value", "standard error", "by chance", "questions", "by")
+    names = [
+        f"{text(name)} was made by {text(', '.join(found['authors']))}."
+        for name, found in tasks.items()
+        if found["authors"]
+    ]
+    return "\n\n".join(["### Tasks", table(head, rows), *names])
+
+
+def _bias(results: Json) -> str:
+    """The comparison of sentences that differ in a group, and what it cannot show."""
+    found = results.get("bias")
+    if not found:
+        return ""
+    rows = [
+        (
+            text(name),
+            row["pairs"],
+            f"{100 * row['share']:.0f} %",
+            f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %",
+        )
+        for name, row in found["by"].items()
+    ]
+    languages = " and ".join({"en": "English", "fr": "French"}.get(name, text(name)) for name in found["languages"])
+    return f"""### Which group does it expect?
+
+In {found["pairs"]} pairs of sentences that differ in the group alone, the one with the stereotype was the likelier in
+{100 * found["share"]:.0f} % (95 %: {100 * found["low"]:.0f} to {100 * found["high"]:.0f} %); without a preference it would be about half. Measured by {text(found["measure"])}, as in
+CrowS-Pairs (Nangia et al., 2020), on a small set of ours (`train/evaluate/pairs.json` in the source).
+
+{table(("", "pairs", "the stereotype is likelier", "95 %"), rows)}
+
+What this cannot show: that the model is fair. The set is small, in {languages}, and written by a few hands; a
+group that is written about more often is likelier whatever is said of it; what a model says when it is asked is not
+looked at. A share near one half is no licence to use it on people."""
