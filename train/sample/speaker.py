@@ -3,7 +3,7 @@ XLNet asks its query stream for the token after the last. All draw in the same w
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,10 @@ class Speaker:
         front = [token for token in self.tokenizer.encode("").ids if token == self.vocabulary.roles.get("begin")]
         return Continuation(self, tokens, front)
 
+    def answer_tokens(self, tokens: list[int]) -> "Answer":
+        """What comes after `tokens`, which are given to the model as they are: a chat template has made them."""
+        return Continuation(self, tokens, [])
+
     def fill_in(self, tokens: list[int], answer: list[int]) -> str:
         """The prompt with each sentinel's span in its place, as the answer gives them: <0> span <1> span ..."""
         return self.decode(_filled(tokens, answer, set(self.vocabulary.sentinels)))
@@ -90,7 +94,7 @@ class Answer(ABC):
         self.speaker, self.tokens, self.blanks, self.prompt_tokens = speaker, tokens, blanks, read
 
     @torch.no_grad()
-    def steps(self, sampling: Sampling) -> Iterator[Step]:
+    def steps(self, sampling: Sampling) -> Generator[Step, None, None]:
         """The tokens as they are drawn; between two of them the text so far is in `text`."""
         model = self.speaker.model
         training = model.training
@@ -112,6 +116,10 @@ class Answer(ABC):
     def text(self) -> str:
         """The prompt and what was written so far."""
         return self.speaker.decode(self._so_far())
+
+    def is_cut_short(self, drawn: int, sampling: Sampling) -> bool:
+        """Whether it ended after `drawn` tokens because no more were allowed."""
+        return drawn >= sampling.max_tokens
 
     @abstractmethod
     def _so_far(self) -> list[int]: ...
@@ -199,6 +207,10 @@ class Filling(Answer):
         blanks = [place for place, token in enumerate(tokens) if token == self._mask]
         super().__init__(speaker, tokens, blanks, min(len(tokens), self._room) + 2)
         self._filled = list(tokens)
+
+    def is_cut_short(self, drawn: int, sampling: Sampling) -> bool:
+        """Never: each mask is filled."""
+        return False
 
     def _so_far(self) -> list[int]:
         return self._filled
