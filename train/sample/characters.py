@@ -26,8 +26,8 @@ class Characters:
         new = whole[self._told :]
         self._told = max(self._told, len(whole))
         if whole == text:
-            if len(self._tokens) > _WINDOW:  # what came before the last whole character changes nothing any more
-                self._tokens = self._tokens[self._whole :]
-                self._told = len(self._decode(self._tokens))
+            last = self._tokens[self._whole :]
+            if len(self._tokens) > _WINDOW and (said := self._decode(last)):  # what came before changes nothing any more
+                self._tokens, self._told = last, len(said)
             self._whole = len(self._tokens)
         return new

@@ -20,7 +20,7 @@ class Auditor:
         self.answer: dict[str, Any] = {"state": "being computed"}
 
     async def audit(self) -> None:
-        """Run `python -m train audit`; on cancellation it is killed."""
+        """Run `python -m train audit` where the model leaves time for it; on cancellation it is killed."""
         with tempfile.TemporaryDirectory() as work:
             found = Path(work) / "audit.json"
             paths = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -29,8 +29,9 @@ class Auditor:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
-                env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},  # the model needs the others
+                env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
             )
+            os.setpriority(os.PRIO_PROCESS, process.pid, 10)
             try:
                 _, said = await process.communicate()
             finally:

@@ -2,6 +2,8 @@
 
 import { ask, find, make } from "./elements.js";
 
+const LIBRE = "libre in practice";
+
 function findings(rows) {
   const cells = (row) => [
     make("th", { scope: "row" }, row.id),
@@ -14,7 +16,8 @@ function findings(rows) {
 }
 
 function verdicts(found) {
-  const rows = Object.entries(found.verdicts).flatMap(([name, said]) => [make("dt", {}, name), make("dd", {}, said)]);
+  const others = Object.entries(found.verdicts).filter(([name]) => name !== LIBRE);
+  const rows = others.flatMap(([name, said]) => [make("dt", {}, name), make("dd", {}, said)]);
   return make("dl", { class: "facts" }, ...rows, make("dt", {}, "Rebuild level"), make("dd", {}, found.level));
 }
 
@@ -29,8 +32,8 @@ function showAudit(found) {
   } else {
     const bad = found.failed.length;
     find("verdict").textContent = `${bad ? `${bad} ${bad === 1 ? "check" : "checks"} failed` : "no check failed"}, ${found.level}`;
-    const libre = found.verdicts["libre in practice"];
-    body.replaceChildren(make("p", { class: "big" }, `Libre in practice: ${libre}`), verdicts(found), findings(found.findings));
+    const libre = make("p", { class: "big" }, `Libre in practice: ${found.verdicts[LIBRE]}`);
+    body.replaceChildren(libre, verdicts(found), findings(found.findings));
   }
 }
 

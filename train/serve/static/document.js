@@ -21,7 +21,7 @@ function fill(found) {
   const rows = FACTS.map(([name, read]) => [name, read(found)]).filter(([, value]) => value);
   find("about").replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
   const cut = (count, where) => (count ? [make("p", { class: "caution" }, `(${count} characters ${where} are not shown)`)] : []);
-  const parts = found.parts.map(([text, marked]) => (marked ? make("mark", { tabindex: "-1" }, text) : text));
+  const parts = found.parts.map(([text, marked]) => (marked ? make("mark", {}, text) : text));
   find("text").replaceChildren(...cut(found.before, "before"), ...parts, ...cut(found.behind, "behind"));
 }
 
@@ -37,7 +37,6 @@ async function open() {
     : words && "The words could not be marked: the tokenizer writes them otherwise than the text does.";
   find("status").textContent = said;
   marks[0]?.scrollIntoView({ block: "center" });
-  marks[0]?.focus({ preventScroll: true });
 }
 
 open().catch((error) => {

@@ -5,11 +5,13 @@ import { ask, make } from "./elements.js";
 // The server writes what is not printable as a space, character for character; so do we, to find a passage again.
 const plain = (text) => text.replace(/[\s\p{C}]/gu, " ");
 
-function source(found, words) {
+function source(found, text) {
+  const words = text.trim();
+  const [before, after] = [text.slice(0, text.indexOf(words)), text.slice(text.indexOf(words) + words.length)];
   const link = make("a", { href: `/document?${new URLSearchParams({ id: found.id, words })}` }, found.title || found.id);
   const facts = [found.authors.join("; ") || "author unknown", found.date || "no date", found.licence];
   const seen = found.steps ? ` · seen at ${found.steps} steps, from ${found.first_step} to ${found.last_step}` : "";
-  const context = make("p", { class: "context" }, `… ${found.before}`, make("mark", {}, words), `${found.after} …`);
+  const context = make("p", { class: "context" }, `… ${found.before}${before}`, make("mark", {}, words), `${after}${found.after} …`);
   return make("li", {}, make("p", {}, link, make("span", { class: "quiet" }, ` · ${facts.join(" · ")}${seen}`)), context);
 }
 
@@ -43,7 +45,7 @@ function passage(found, text) {
   const item = make(
     "li", { class: "passage" },
     make("p", {}, make("q", {}, words), make("span", { class: "quiet" }, ` ${found.tokens} tokens · ${often}${whose}`)),
-    make("ul", {}, ...found.sources.map((one) => source(one, words))),
+    make("ul", {}, ...found.sources.map((one) => source(one, found.text))),
   );
   light(item, spans);
   return item;

@@ -10,7 +10,8 @@ const chosen = (options) => options.find((option) => option.drawn);
 export function tokenSpan(text, draws) {
   const chance = Math.min(...draws.map((options) => chosen(options).chance));
   const sure = chance > 0.9 ? 4 : chance > 0.5 ? 3 : chance > 0.2 ? 2 : chance > 0.05 ? 1 : 0;
-  const span = make("span", { class: `token sure-${sure}`, tabindex: "-1" }, text);
+  const [, space, word] = text.match(/^(\s*)(.*)$/s); // the colour of a space that a line ends in would look odd
+  const span = make("span", { class: `token sure-${sure}`, tabindex: "-1" }, space, make("span", { class: "ink" }, word));
   span.draws = draws;
   return span;
 }
@@ -28,7 +29,7 @@ function row(option) {
 }
 
 function table(options) {
-  const head = ["token", "", "model", "drawn from"].map((name) => make("th", { scope: "col" }, name));
+  const head = ["token", "", "chance", "at these settings"].map((name) => make("th", { scope: "col" }, name));
   return make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...options.map(row)));
 }
 
@@ -49,7 +50,11 @@ function hide(span) {
   span?.removeAttribute("aria-describedby");
 }
 
-const isToken = (target) => target instanceof Element && target.classList.contains("token") && target.draws;
+/** The token that an event speaks of, if it does. */
+const tokenOf = (event) => {
+  const token = event.target.closest(".token");
+  return token?.draws ? token : null;
+};
 
 function walk(text, event) {
   const spans = [...text.querySelectorAll(".token")];
@@ -65,9 +70,7 @@ function walk(text, event) {
 
 /** Let the tokens within `text` be pointed at and walked through. */
 export function explain(text) {
-  text.addEventListener("pointerover", (event) => isToken(event.target) && show(event.target));
-  text.addEventListener("pointerout", (event) => isToken(event.target) && hide(event.target));
-  text.addEventListener("focusin", (event) => isToken(event.target) && show(event.target));
-  text.addEventListener("focusout", (event) => isToken(event.target) && hide(event.target));
+  for (const [name, act] of [["pointerover", show], ["pointerout", hide], ["focusin", show], ["focusout", hide]])
+    text.addEventListener(name, (event) => tokenOf(event) && act(tokenOf(event)));
   text.addEventListener("keydown", (event) => walk(text, event));
 }
