@@ -30,6 +30,7 @@ BELOW = {
     "plan": {"batches", "model", "optim", "parallel", "run", "tokens"},
     "standards": set(),
     "sample": {"tokens", "model", "hugging_face"},
+    "serve": {"documents", "libre", "model", "release", "sample", "tokens"},
     "release": {"documents", "hugging_face", "model", "run", "standards"},
     "config": {"batches", "documents", "tokens", "model", "optim", "parallel", "run", "evaluate", "release"},
     "scoring": {"batches", "evaluate", "index", "model", "tokens"},
@@ -52,7 +53,7 @@ BELOW = {
             "training",
         ),
     },
-    "verbs": {"training", "config", "plan", "recipe", "release", "run", "sample", "evaluate", "libre"},
+    "verbs": {"training", "config", "plan", "recipe", "release", "run", "sample", "evaluate", "libre", "serve"},
     "__main__": {"verbs"},
     "__init__": set(),
 }
@@ -67,6 +68,7 @@ DOORS = {
     "license_expression": {"documents"},
     "tokenizers": {"tokens"},
     "sentencepiece": {"tokens"},
+    "jinja2": {"tokens"},
     "hydra": {"config"},
     "omegaconf": {"config"},
     "lightning_fabric": {"run", "parallel"},
@@ -83,6 +85,9 @@ DOORS = {
     "packaging": {"release"},
     "securesystemslib": {"standards"},
     "cryptography": {"standards"},
+    "starlette": {"serve"},
+    "uvicorn": {"serve"},
+    "anyio": {"serve"},
 }
 
 

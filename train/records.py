@@ -170,6 +170,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text)
 
 
+def printable_lines(text: str) -> str:
+    """`text` with its lines and tabs; what could drive a terminal is replaced."""
+    return "".join(char if char.isprintable() or char in "\n\t" else "�" for char in text)
+
+
 @dataclass
 class Tally:
     """What goes in is kept or excluded, and the sums say so."""

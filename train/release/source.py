@@ -9,7 +9,7 @@ from typing import Any
 from train.records import digest_file, digest_json, write_atomically
 
 _BESIDE = ("pyproject.toml", "constraints.txt", "LICENSE", "README.md")
-_SUFFIXES = {".py", ".json", ".yaml", ".md", ".txt", ".toml", ""}
+_SUFFIXES = {".py", ".json", ".yaml", ".md", ".txt", ".toml", ".html", ".css", ".js", ".svg", ""}
 
 
 def shipped(name: str) -> Path:

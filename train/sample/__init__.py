@@ -1,5 +1,7 @@
 """Samples: text from a model."""
 
-from train.sample.generate import Sampling, Speaker, new_tokens, speak
+from train.sample.ahead import new_tokens
+from train.sample.draw import Draw, Option, Sampling
+from train.sample.speaker import Answer, Speaker, Step, open_speaker, speak
 
-__all__ = ["Sampling", "Speaker", "new_tokens", "speak"]
+__all__ = ["Answer", "Draw", "Option", "Sampling", "Speaker", "Step", "new_tokens", "open_speaker", "speak"]

@@ -2,6 +2,7 @@
 
 from tokenizers import Tokenizer
 
+from train.tokens.chat import chat_template, encode_chat, render_chat
 from train.tokens.shards import TokenStore, encode_document, token_dtype, write_shards
 from train.tokens.tokenizer import (
     TokenizerConfig,
@@ -20,10 +21,13 @@ __all__ = [
     "TokenizerConfig",
     "TokenizerKind",
     "Vocabulary",
+    "chat_template",
     "digest_tokenizer",
+    "encode_chat",
     "encode_document",
     "load_tokenizer",
     "load_vocabulary",
+    "render_chat",
     "save_tokenizer",
     "token_dtype",
     "token_id",

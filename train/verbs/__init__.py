@@ -5,13 +5,14 @@ from collections.abc import Callable
 from train.verbs.free import audit, compare, rebuild, remake, trace, withdraw
 from train.verbs.plan import plan
 from train.verbs.run import fetch, run
-from train.verbs.speak import evaluate, generate
+from train.verbs.speak import chat, evaluate, generate
 
 __all__ = ["VERBS", "run"]
 
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "fetch": fetch,
     "generate": generate,
+    "chat": chat,
     "evaluate": evaluate,
     "plan": plan,
     "audit": audit,
