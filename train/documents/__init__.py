@@ -1,9 +1,9 @@
 """Documents: sources in, a corpus out, with everything that was left out beside it."""
 
+from train.documents.configs import Kind, Reader, SourceConfig
 from train.documents.corpus import DataConfig, Summary, build_corpus, fetch
 from train.documents.licences import refusal
 from train.documents.rules import ExcludeConfig, RulesConfig
-from train.documents.sources import Kind, SourceConfig
 from train.documents.store import (
     SPLITS,
     documents_file,
@@ -19,6 +19,7 @@ __all__ = [
     "DataConfig",
     "ExcludeConfig",
     "Kind",
+    "Reader",
     "RulesConfig",
     "SourceConfig",
     "Summary",

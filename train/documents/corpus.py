@@ -10,8 +10,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from train.documents.configs import SourceConfig
 from train.documents.rules import ExcludeConfig, Rule, RulesConfig, detect_language, find_personal_data, make_rules
-from train.documents.sources import SourceConfig, fetch_source, read_source
+from train.documents.sources import fetch_source, read_source
 from train.documents.store import SPLITS, write_documents
 from train.records import (
     MACHINE,
