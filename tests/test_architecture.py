@@ -34,7 +34,8 @@ BELOW = {
     "release": {"documents", "hugging_face", "model", "run", "standards"},
     "config": {"batches", "documents", "tokens", "model", "optim", "parallel", "run", "evaluate", "release"},
     "scoring": {"batches", "evaluate", "index", "model", "tokens"},
-    "training": {"batches", "config", "model", "parallel", "plan", "run", "tokens"},
+    "training": {"batches", "config", "model", "parallel", "plan", "run", "tokens", "watching"},
+    "watching": {"batches", "config", "documents", "evaluate", "model", "sample", "tokens"},
     "recipe": {
         *(
             "config",
@@ -51,6 +52,7 @@ BELOW = {
             "scoring",
             "standards",
             "training",
+            "watching",
         ),
     },
     "verbs": {"training", "config", "plan", "recipe", "release", "run", "sample", "evaluate", "libre", "serve"},

@@ -1,16 +1,19 @@
 """The training of a run whose documents and tokens are there: what it is given, what is foretold, and who helps."""
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from train.batches import Sequences, build_objective
 from train.config import Config, config_digest, resolved
 from train.model import LanguageModel, build_model
-from train.numerics import Choices
-from train.parallel import Replicas, open_replicas
+from train.numerics import Choices, device_memory_bytes
+from train.parallel import Mesh, Plan, Replicas, check_axes, choose_plan, open_replicas
 from train.plan import price_here
 from train.records import digest_json, read_json, write_json
 from train.run import (
@@ -25,6 +28,7 @@ from train.run import (
     train,
 )
 from train.tokens import TokenStore, load_vocabulary
+from train.watching import watch_with
 
 _NEVER = 10**9
 
@@ -37,9 +41,11 @@ def job_of(
     objective = build_objective(config.objective, load_vocabulary(folder / "tokens"))
     within = getattr(config.model, "within_documents", False)
     store, plain = TokenStore(folder / "tokens", "train"), resolved(config)
+    with torch.device("meta"):  # it takes memory when the training begins, and each process for its own part
+        model = build_model(config.model)
     return Job(
         folder=folder,
-        model=build_model(config.model),
+        model=model,
         sequences=Sequences(store, config.model.seq_len, objective, with_documents=within),
         run=config.run,
         optim=config.optim,
@@ -52,12 +58,36 @@ def job_of(
     )
 
 
+def plan_of(config: Config, replicas: Replicas, device: str) -> Plan:
+    """How the processes will share the training out. Raises BadInput if they cannot."""
+    with torch.device("meta"):
+        model = build_model(config.model)
+    plan = choose_plan(
+        config.parallel,
+        replicas.count,
+        parameters=sum(p.numel() for p in model.parameters()),
+        memory=device_memory_bytes(device) / (1 if device == "cuda" else int(os.environ.get("LOCAL_WORLD_SIZE", "1"))),
+        sequences_per_step=config.optim.sequences_per_step,
+    )
+    check_axes(model, plan)
+    return plan
+
+
+def share_out(job: Job, plan: Plan) -> Job:
+    """The same training, shared out; all processes come here."""
+    if job.replicas.first and job.replicas.count > 1:
+        say(f"parallel   {plan}")
+    return replace(job, mesh=Mesh(plan, job.choices.device)) if job.replicas.count > 1 else job
+
+
 def foretell(job: Job) -> None:
     """forecast.json: what the training will take on this machine, said before it begins and never afterwards."""
-    record = job.folder / "forecast.json"
-    if record.is_file():
+    record, first = job.folder / "forecast.json", job.replicas.first
+    if not job.replicas.largest(int(first and not record.is_file())):
         return
     seconds = forecast_seconds(job)
+    if not first:
+        return
     say(f"forecast   {seconds / 60:.1f} minutes of training")
     said: dict[str, Any] = {"training_seconds": round(seconds, 1), **price_here(seconds).record()}
     if job.choices.exact:
@@ -94,7 +124,8 @@ def help_training(config: Config) -> None:
     with open_replicas() as replicas:
         if replicas.called():
             folder = Path(config.run.folder) / config.run.name
-            job = job_of(
-                config, folder, Choices(**read_json(folder / "machine.json")), replicas, lambda model, step: {}
-            )
+            machine = Choices(**read_json(folder / "machine.json"))
+            job = job_of(config, folder, machine, replicas, watch_with(config, folder, lambda line: None))
+            job = share_out(job, plan_of(config, replicas, machine.device))
+            foretell(job)
             train(replace(job, open_metrics=nullcontext))

@@ -199,7 +199,7 @@ def _prepare(subject: Subject, run: Path, first: int) -> None:
 
 def _job(subject: Subject, run: Path, last: int) -> Job:
     recipe, numerics = subject.recipe, subject.record["numerics"]
-    choices = Choices(**{key: value for key, value in numerics.items() if key != "name"})
+    choices = Choices(**{key: value for key, value in numerics.items() if key not in {"name", "mesh"}})
     return Job(
         folder=run,
         model=build_model(recipe.model),

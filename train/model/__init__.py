@@ -2,15 +2,17 @@
 
 from train.model.bert import Bert, BertConfig
 from train.model.bloom import Bloom, BloomConfig
-from train.model.context import Cache
-from train.model.dropout import has_dropout, number_dropouts
+from train.model.context import Cache, LayerCache
+from train.model.dropout import Dropout, has_dropout, number_dropouts
 from train.model.falcon import Falcon, FalconConfig
 from train.model.gpt2 import GPT2, GPT2Config
 from train.model.language_model import Decoder, LanguageModel, ModelConfig
 from train.model.llama import Llama, LlamaConfig
+from train.model.parts import MLP, Attention, GatedMLP
+from train.model.positions import Alibi, RelativeBias
 from train.model.t5 import T5, T5Config
 from train.model.theirs import Fields, Stored
-from train.model.xlnet import XLNet, XLNetConfig
+from train.model.xlnet import RelativeAttention, XLNet, XLNetConfig
 
 FAMILIES: dict[str, type[LanguageModel]] = {
     "gpt2": GPT2, "llama": Llama, "falcon": Falcon, "bloom": Bloom, "bert": Bert, "t5": T5, "xlnet": XLNet,
@@ -29,6 +31,7 @@ def build_model(config: ModelConfig) -> LanguageModel:
 
 
 __all__ = [
-    "CONFIGS", "FAMILIES", "T5", "Bert", "Cache", "Decoder", "Fields", "LanguageModel", "ModelConfig", "Stored",
-    "XLNet", "build_model", "has_dropout",
+    "CONFIGS", "FAMILIES", "MLP", "T5", "Alibi", "Attention", "Bert", "Cache", "Decoder", "Dropout", "Fields",
+    "GatedMLP", "LanguageModel", "LayerCache", "ModelConfig", "RelativeAttention", "RelativeBias", "Stored", "XLNet",
+    "build_model", "has_dropout", "number_dropouts",
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from train.model.gpt2 import with_prefix
 from train.model.language_model import LanguageModel, ModelConfig
 from train.model.parts import MLP, Attention, PostNormBlock
 from train.model.theirs import Fields, Stored, linear, same
+from train.numerics import local, piece_of
 from train.records import BadInput
 
 
@@ -67,16 +68,16 @@ class Bert(LanguageModel):
         Trockman and Kolter, "Mimetic Initialization", 2023.
         """
         super().initialise(seed, exact=exact)
-        places, width = self.position_embedding.weight.shape
+        places, width = self.config.seq_len, self.config.d_model
         rates = 100.0 ** (-torch.arange(0, width, 2, dtype=torch.float64) / width)
         angles = torch.arange(places, dtype=torch.float64)[:, None] * rates
         waves = torch.stack([angles.sin(), angles.cos()], 2).flatten(1)[:, :width].mul(4096).round() / 4096
-        with torch.no_grad():
-            self.position_embedding.weight.copy_(waves * 5 * math.sqrt(2) * self.config.init_embedding)
-            for block in self.blocks:
-                assert isinstance(block, PostNormBlock)
-                block.attention.q.weight.mul_(2)
-                block.attention.k.weight.copy_(block.attention.q.weight)
+        table = self.position_embedding.weight
+        local(table).copy_((waves * 5 * math.sqrt(2) * self.config.init_embedding).float()[piece_of(table).spans])
+        for block in self.blocks:
+            assert isinstance(block, PostNormBlock)
+            queries = local(block.attention.q.weight).mul_(2)
+            local(block.attention.k.weight).copy_(queries)
 
     def hidden(
         self,

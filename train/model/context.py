@@ -61,8 +61,8 @@ def may_look_back(length: int, start: int, device: torch.device) -> Tensor:
     return torch.ones(length, start + length, dtype=torch.bool, device=device).tril(start)[None, None]
 
 
-def same_document(documents: Int[Tensor, "B T"]) -> Tensor:
-    """(B, 1, T, T) bool: both tokens stand in one document."""
+def same_document(documents: Int[Tensor, "B S"]) -> Tensor:
+    """(B, 1, S, S) bool: both tokens stand in one document."""
     return (documents[:, :, None] == documents[:, None, :])[:, None]
 
 

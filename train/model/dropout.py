@@ -4,6 +4,8 @@ Srivastava et al., "Dropout", 2014. torch's own draws from a state, which a resu
 not share, and other processors would not repeat. Here a 32-bit integer hash decides ("lowbias32", Wellons, 2018).
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -11,13 +13,18 @@ _MASK = 0xFFFFFFFF
 
 
 class Dropout(nn.Module):
-    """Zero a share `p` of the elements and scale up the rest; `p` is rounded to a multiple of 1/256."""
+    """Zero a share `p` of the elements and scale up the rest; `p` is rounded to a multiple of 1/256.
+
+    `number_elements`: where what comes in is a piece of a larger tensor, the numbers of its elements in that one, from
+    its shape without B.
+    """
 
     site: Tensor
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.threshold = round(p * 256)
+        self.number_elements: Callable[[torch.Size], Tensor] | None = None
         self.register_buffer("site", torch.zeros((), dtype=torch.int64), persistent=False)
 
     def forward(self, x: Tensor, noise: Tensor | None) -> Tensor:
@@ -25,7 +32,10 @@ class Dropout(nn.Module):
         if noise is None or not self.threshold:
             return x
         keys = _mix((noise ^ (self.site * 0x9E3779B9)) & _MASK)
-        counter = torch.arange(x[0].numel(), device=x.device)
+        if self.number_elements is None:
+            counter = torch.arange(x[0].numel(), device=x.device)
+        else:
+            counter = self.number_elements(x.shape[1:]).flatten().to(x.device)
         bits = _mix((keys[:, None] + counter * 0x85EBCA6B) & _MASK) & 255
         kept = (bits >= self.threshold).view(x.shape)
         return x * kept.to(x.dtype) * (256 / (256 - self.threshold))

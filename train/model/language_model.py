@@ -135,15 +135,15 @@ class Decoder(LanguageModel):
     def hidden(
         self,
         tokens: Int[Tensor, "B T"],
-        documents: Int[Tensor, "B T"] | None = None,
+        documents: Int[Tensor, "B S"] | None = None,
         attention_mask: Bool[Tensor, "B S"] | None = None,
         noise: Int[Tensor, " B"] | None = None,
         cache: Cache | None = None,
     ) -> Float[Tensor, "B T D"]:
         """What the head is applied to.
 
-        `documents` says which document each token stands in, `attention_mask` is True at real tokens (earlier ones in
-        `cache` counted in), `noise` holds the sequences' dropout keys.
+        `documents` says which document each token stands in, `attention_mask` is True at real tokens (in both, earlier
+        tokens in `cache` are counted in), `noise` holds the sequences' dropout keys.
         """
         start = 0 if cache is None else cache.length
         x = self.embedding(tokens)
@@ -169,7 +169,7 @@ class Decoder(LanguageModel):
             return Context(is_causal=start == 0, rotary=rotary, noise=noise)
         mask = may_look_back(length, start, device)
         if within and documents is not None:
-            mask = mask & same_document(documents)
+            mask = mask & same_document(documents)[:, :, start:]
         if attention_mask is not None:
             mask = mask & may_look_at(attention_mask, length)
         if self.alibi is not None:

@@ -1,27 +1,49 @@
 """Arithmetic that all rooms share: integer hashes, the exact rounding, digests of tensors, a look at the machine."""
 
 from train.numerics.digests import digest_tensors, save_tensors
-from train.numerics.hashing import hash_integers, hash_rows, permute, uniform_integers, uniform_rows
-from train.numerics.machine import Choices, describe_machine, has_compiler, look_at_machine, peak_memory_bytes
+from train.numerics.files import TensorFile, begin_file, write_pieces
+from train.numerics.hashing import hash_integers, hash_rows, integers_at, permute, uniform_integers, uniform_rows
+from train.numerics.machine import (
+    Choices,
+    describe_machine,
+    device_memory_bytes,
+    has_compiler,
+    look_at_machine,
+    peak_memory_bytes,
+)
+from train.numerics.pieces import Held, Piece, Spread, like, local, master_weights, piece_of, whole
 from train.numerics.rounding import Rounding, expected_flips
 from train.numerics.safe import OnlySafe
 from train.numerics.widen import widen
 
 __all__ = [
     "Choices",
+    "Held",
     "OnlySafe",
+    "Piece",
     "Rounding",
+    "Spread",
+    "TensorFile",
+    "begin_file",
     "describe_machine",
+    "device_memory_bytes",
     "digest_tensors",
     "expected_flips",
     "has_compiler",
     "hash_integers",
     "hash_rows",
+    "integers_at",
+    "like",
+    "local",
     "look_at_machine",
+    "master_weights",
     "peak_memory_bytes",
     "permute",
+    "piece_of",
     "save_tensors",
     "uniform_integers",
     "uniform_rows",
+    "whole",
     "widen",
+    "write_pieces",
 ]

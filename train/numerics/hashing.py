@@ -32,8 +32,13 @@ def hash_integers(*keys: int) -> int:
 
 def uniform_integers(count: int, *keys: int, start: int = 0) -> Integers:
     """`count` 64-bit integers, (count,) uint64: the hashes of (keys, start), (keys, start + 1), ..."""
+    return integers_at(np.arange(start, start + count, dtype=np.uint64), *keys)
+
+
+def integers_at(numbers: Integers, *keys: int) -> Integers:
+    """The hashes of (keys, n) for each n of `numbers`, uint64 of any shape: those that `uniform_integers` has there."""
     with np.errstate(over="ignore"):
-        return _mix(np.uint64(hash_integers(*keys)) + np.arange(start, start + count, dtype=np.uint64) * _GOLDEN)
+        return _mix(np.uint64(hash_integers(*keys)) + numbers * _GOLDEN)
 
 
 def hash_rows(rows: npt.NDArray[np.int64], *keys: int) -> Integers:

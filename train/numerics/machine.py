@@ -115,6 +115,11 @@ def peak_memory_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def device_memory_bytes(device: str) -> int:
+    """The memory of a device: of one GPU, or of the machine."""
+    return torch.cuda.get_device_properties(0).total_memory if device == "cuda" else _memory_bytes()
+
+
 def _memory_bytes() -> int:
     import psutil
 

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from train.numerics import Rounding
-from train.optim.muon import by_shape, orthogonalise
+from train.numerics import Rounding, local, piece_of, whole
+from train.optim.muon import by_shape, orthogonalise_together
 
 
 class ExactAdamW(torch.optim.Optimizer):
@@ -41,16 +41,16 @@ class ExactAdamW(torch.optim.Optimizer):
             group["betas"],
             group["lr"],
         )
-        step, mean, square = int(state["step"]), state["mean"], state["square"]
-        g = self._rounding(step, self._names[parameter], gradient)
-        weights = parameter.float()
+        step, mean, square = int(state["step"]), local(state["mean"]), local(state["square"])
+        g = _rounded(self._rounding, step, self._names[parameter], parameter, gradient)
+        weights = local(parameter).float()
         mean.mul_(_one(beta1)).add_(g.mul(_one(1 - beta1)))
         square.mul_(_one(beta2)).add_(g.mul(g).mul_(_one(1 - beta2)))
         if group["weight_decay"]:
             weights.sub_(weights.mul(_one(lr * group["weight_decay"])))
         root = square.mul(_one(1 / (1 - power(beta2, step)))).double().sqrt().float()
         weights.sub_(mean.mul(_one(lr / (1 - power(beta1, step)))).div_(root.add_(_one(group["eps"]))))
-        parameter.copy_(weights)
+        local(parameter).copy_(weights)
 
 
 class ExactMuon(torch.optim.Optimizer):
@@ -68,8 +68,8 @@ class ExactMuon(torch.optim.Optimizer):
         """One step; a parameter without a gradient stays."""
         for group in self.param_groups:
             for parameters in by_shape(group["params"]):
-                ahead = torch.stack([self._momentum(p, group["momentum"]) for p in parameters])
-                moved = orthogonalise(ahead.double(), group["steps"])
+                ahead = [whole(piece_of(p), self._momentum(p, group["momentum"])) for p in parameters]
+                moved = orthogonalise_together(torch.stack(ahead).double(), group["steps"], parameters[0])
                 for parameter, direction in zip(parameters, moved, strict=True):
                     self._move(parameter, direction, group)
 
@@ -77,19 +77,27 @@ class ExactMuon(torch.optim.Optimizer):
         """Nesterov's momentum of the rounded gradient, as a running mean."""
         assert parameter.grad is not None
         state = _counted(self.state[parameter], parameter, "momentum")
-        g, mean = self._rounding(int(state["step"]), self._names[parameter], parameter.grad), state["momentum"]
+        mean = local(state["momentum"])
+        g = _rounded(self._rounding, int(state["step"]), self._names[parameter], parameter, parameter.grad)
         taken = g.mul_(_one(1 - keep))
         mean.mul_(_one(keep)).add_(taken)
         return mean.mul(_one(keep)).add_(taken)
 
     def _move(self, parameter: nn.Parameter, direction: Tensor, group: dict[str, Any]) -> None:
         moved = self._rounding(int(self.state[parameter]["step"]), f"{self._names[parameter]}/moved", direction)
-        weights = parameter.float()
-        rows, columns = weights.shape
+        weights, piece = local(parameter).float(), piece_of(parameter)
+        rows, columns = piece.whole
         if group["weight_decay"]:
             weights.sub_(weights.mul(_one(group["lr"] * group["weight_decay"])))
-        weights.sub_(moved.mul_(_one(group["lr"] * math.sqrt(max(1.0, rows / columns)))))
-        parameter.copy_(weights)
+        weights.sub_(moved[piece.spans].mul(_one(group["lr"] * math.sqrt(max(1.0, rows / columns)))))
+        local(parameter).copy_(weights)
+
+
+def _rounded(rounding: Rounding, step: int, name: str, parameter: nn.Parameter, gradient: Tensor) -> Tensor:
+    """What is here of the rounded gradient. It is rounded whole, so that every process decides the same, and all of
+    it is written down."""
+    piece = piece_of(parameter)
+    return rounding(step, name, whole(piece, local(gradient)))[piece.spans]
 
 
 def power(base: float, exponent: int) -> float:

@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+
+from train.numerics import local, piece_of, whole
 
 
 class Muon(torch.optim.Optimizer):
@@ -13,6 +15,7 @@ class Muon(torch.optim.Optimizer):
 
     Beside `torch.optim.Muon`: batched, in the precision given (bfloat16 products are eight times slower than float32
     ones on a processor without such instructions), and with the rectangular scale sqrt(max(1, rows / columns)).
+    A matrix of which a process holds a piece is made whole for the products, which the processes share out.
     """
 
     def __init__(
@@ -27,32 +30,57 @@ class Muon(torch.optim.Optimizer):
         """One step; a parameter without a gradient stays."""
         for group in self.param_groups:
             for parameters in by_shape(group["params"]):
-                rows, columns = parameters[0].shape
-                updates = torch.stack([self._momentum(p, group["momentum"]) for p in parameters])
-                moved = orthogonalise(updates.to(self.precision), group["steps"]).float()
+                rows, columns = piece_of(parameters[0]).whole
+                ahead = [whole(piece_of(p), self._momentum(p, group["momentum"])) for p in parameters]
+                moved = orthogonalise_together(torch.stack(ahead).to(self.precision), group["steps"], parameters[0])
                 scale = group["lr"] * math.sqrt(max(1.0, rows / columns))
-                for parameter, update in zip(parameters, moved, strict=True):
+                for parameter, update in zip(parameters, moved.to(parameters[0].dtype), strict=True):
+                    here = local(parameter)
                     if group["weight_decay"]:
-                        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.add_(update, alpha=-scale)
+                        here.mul_(1 - group["lr"] * group["weight_decay"])
+                    here.add_(update[piece_of(parameter).spans], alpha=-scale)
 
     def _momentum(self, parameter: nn.Parameter, beta: float) -> Tensor:
-        """Nesterov's momentum of the gradient, as a running mean."""
+        """Nesterov's momentum of the gradient, as a running mean; as much of it as is here."""
         assert parameter.grad is not None
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
-        mean: Tensor = state["momentum"].lerp_(parameter.grad, 1 - beta)
-        return parameter.grad.lerp(mean, beta)
+        gradient = local(parameter.grad)
+        mean = local(state["momentum"]).lerp_(gradient, 1 - beta)
+        return gradient.lerp(mean, beta)
 
 
 def by_shape(parameters: Iterable[nn.Parameter]) -> list[list[nn.Parameter]]:
-    """Those that have a gradient, in groups of one shape."""
-    groups: dict[torch.Size, list[nn.Parameter]] = {}
+    """Those that have a gradient, in groups of one shape; of those that are spread over processes, a few at a time."""
+    groups: dict[tuple[int, ...], list[nn.Parameter]] = {}
     for parameter in parameters:
         if parameter.grad is not None:
-            groups.setdefault(parameter.shape, []).append(parameter)
-    return list(groups.values())
+            groups.setdefault(piece_of(parameter).whole, []).append(parameter)
+    return [part for group in groups.values() for part in _at_once(group)]
+
+
+def _at_once(parameters: list[nn.Parameter]) -> list[list[nn.Parameter]]:
+    """One matrix for each process that helps: no more need be whole at a time."""
+    count = _helpers(parameters[0])[1] if piece_of(parameters[0]).groups else len(parameters)
+    return [parameters[start : start + count] for start in range(0, len(parameters), count)]
+
+
+def _helpers(parameter: nn.Parameter) -> tuple[int, int]:
+    """(which, of how many) this process is among those along the axis over which a parameter is spread last."""
+    group = piece_of(parameter).groups[-1]
+    return distributed.get_rank(group), distributed.get_world_size(group)
+
+
+def orthogonalise_together(matrices: Tensor, steps: int, parameter: nn.Parameter) -> Tensor:
+    """`orthogonalise`; where all matrices are like `parameter`, which is spread, each process does its own."""
+    if not piece_of(parameter).groups:
+        return orthogonalise(matrices, steps)
+    number, count = _helpers(parameter)
+    done = matrices[:1].expand(count, -1, -1).contiguous()  # those that are too many are not looked at
+    own = orthogonalise(matrices[number : number + 1], steps) if number < len(matrices) else matrices[:1]
+    distributed.all_gather(list(done), own[0].contiguous(), group=piece_of(parameter).groups[-1])
+    return done[: len(matrices)]
 
 
 # Each step's coefficients of x, x^3, x^5, made for the interval of singular values that the step before it leaves

@@ -1,68 +1,160 @@
-"""A plan applied to a model's blocks from outside, in order: checkpointing of activations, then compilation.
+"""A plan applied to a model from outside, in order: tensor, context, checkpointed activations, compilation, FSDP2.
 
 On one device with nothing to do the plan is empty and costs nothing. More axes join this list, not the models.
 """
 
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
 
-from train.records import MACHINE, BadInput
+from train.model import LanguageModel, number_dropouts
+from train.numerics import Choices, Piece, widen
+from train.parallel.configs import ActivationCheckpointing, ParallelConfig, Plan
+from train.parallel.context import check_context, cut_context
+from train.parallel.mesh import Mesh
+
+_TYPES = {"float32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}  # of the master weights
 
 
-class ActivationCheckpointing(Enum):
-    """Which activations are kept for the backward pass: all (`none`), or only each block's input (`full`)."""
+def spread_model(model: LanguageModel, config: ParallelConfig, mesh: Mesh, choices: Choices) -> None:
+    """Bring a model onto the processes of `mesh`, each with its pieces. Its values are then still to be made.
 
-    none = "none"
-    full = "full"
-
-
-@dataclass(kw_only=True)
-class ParallelConfig:
-    """How a step is spread over the machine. Nothing here is part of the recipe.
-
-    `sequences_per_device`: how many sequences one forward pass takes; the gradients of the others accumulate.
+    A model on torch's meta device takes memory here for the first time, and for its pieces alone. Raises BadInput where
+    an axis does not apply to the model.
     """
+    check_axes(model, mesh.plan)
+    model.to(_TYPES[choices.precision])
+    pieces: dict[str, Piece] = {}
+    if mesh.sizes["tensor"] > 1:
+        from train.parallel.tensor import cut_tensors
 
-    activation_checkpointing: ActivationCheckpointing = field(default=ActivationCheckpointing.none, metadata=MACHINE)
-    sequences_per_device: int = field(default=16, metadata=MACHINE)
+        pieces = cut_tensors(model, mesh)
+    if mesh.sizes["context"] > 1:
+        cut_context(model, mesh)
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    if not model.head.weight.is_meta:
+        model.to(choices.device)
+    apply_plan(model.blocks, config, compiling=choices.compile)
+    if mesh.sizes["shard"] > 1:
+        _shard(model, mesh, choices)
+    _materialise(model, choices.device)
+    if mesh.count > 1:
+        for name, parameter in model.named_parameters():
+            before = pieces.get(name) or Piece(shapes[name], tuple(slice(0, size) for size in shapes[name]))
+            parameter.piece = _piece(before, mesh)  # type: ignore[attr-defined]
 
-    def __post_init__(self) -> None:
-        if self.sequences_per_device < 1:
-            raise BadInput(f"parallel.sequences_per_device={self.sequences_per_device}: must be at least 1")
+
+def check_axes(model: LanguageModel, plan: Plan) -> None:
+    """Raises BadInput if an axis of the plan does not apply to the model."""
+    if plan.sizes["tensor"] > 1:
+        from train.parallel.tensor import check_part
+
+        for module in model.modules():
+            check_part(module, plan.sizes["tensor"])
+    if plan.sizes["context"] > 1:
+        check_context(model)
 
 
-def micro_steps(sequences_per_step: int, sequences_per_device: int) -> int:
-    """How many forward passes make one step. Raises BadInput if they do not divide it."""
-    per_pass = min(sequences_per_step, sequences_per_device)
-    if sequences_per_step % per_pass:
-        raise BadInput(
-            f"optim.sequences_per_step={sequences_per_step} must be a multiple of "
-            f"parallel.sequences_per_device={sequences_per_device}"
-        )
-    return sequences_per_step // per_pass
+def _materialise(model: LanguageModel, device: str) -> None:
+    if not model.head.weight.is_meta:
+        return
+    tied = model.head.weight is next(p for name, p in model.named_parameters() if name.startswith("embedding."))
+    model.to_empty(device=device)
+    if tied:  # torch has made two
+        model.head.weight = model.get_submodule("embedding").weight  # type: ignore[assignment]
+    number_dropouts(model)
+
+
+def _piece(before: Piece, mesh: Mesh) -> Piece:
+    """What is left of a piece when its first dim has been shared out as FSDP2 does it: like torch.chunk."""
+    first = all(mesh.number(axis) == 0 for axis in ("replicate", "context"))
+    first = first and (bool(before.groups) or mesh.number("tensor") == 0)
+    count = mesh.sizes["shard"]
+    if count == 1:
+        return Piece(before.whole, before.spans, before.groups, first)
+    rows = before.spans[0]
+    each = -(-(rows.stop - rows.start) // count)
+    start = min(rows.stop, rows.start + mesh.number("shard") * each)
+    span = slice(start, min(rows.stop, start + each))
+    return Piece(before.whole, (span, *before.spans[1:]), (*before.groups, mesh.group("shard")), first)
+
+
+def _shard(model: LanguageModel, mesh: Mesh, choices: Choices) -> None:
+    """FSDP2 (Zhao et al., 2023): each block's weights are brought together when it is their turn, in the precision of
+    the products, and its gradients are added up in float32. Embedding, last norm and head stay as they are."""
+    from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
+
+    low = choices.precision == "bfloat16"
+    policy = MixedPrecisionPolicy(
+        param_dtype=torch.bfloat16 if low else None,
+        reduce_dtype=torch.float32 if low else None,
+        cast_forward_inputs=False,  # autocast does it where it is due
+    )
+    for block in model.blocks:
+        if low:
+            _norms_in_float32(block)
+        fully_shard(block, mesh=mesh.grid["shard"], mp_policy=policy)
+    fully_shard(model, mesh=mesh.grid["shard"], mp_policy=MixedPrecisionPolicy(cast_forward_inputs=False))
+    for method in ("encode", "decode") if hasattr(model, "encode") else ("hidden",):
+        register_fsdp_forward_method(model, method)
+    for module in model.modules():
+        if isinstance(module, FSDPModule):
+            module.set_gradient_divide_factor(1.0)  # sums, as everywhere here
+            module.set_force_sum_reduction_for_comms(True)
+
+
+def _norms_in_float32(block: nn.Module) -> None:
+    """A norm's weights come in the products' precision, and are to be used in that of its input."""
+    for module in block.modules():
+        if isinstance(module, nn.LayerNorm):
+            module.forward = partial(_layer_norm, module)  # type: ignore[method-assign]
+        elif isinstance(module, nn.RMSNorm):
+            module.forward = partial(_rms_norm, module)  # type: ignore[method-assign]
+
+
+def _layer_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
+    return functional.layer_norm(x, norm.normalized_shape, widen(norm.weight), widen(norm.bias), norm.eps)
+
+
+def _rms_norm(norm: nn.RMSNorm, x: Tensor) -> Tensor:
+    return functional.rms_norm(x, norm.normalized_shape, widen(norm.weight), norm.eps)
+
+
+@contextmanager
+def at_rest(model: nn.Module) -> Iterator[None]:
+    """A use of the model without a backward pass: what FSDP2 has brought together for it is let go afterwards."""
+    try:
+        yield
+    finally:
+        sharded: list[Any] = [module for module in model.modules() if hasattr(module, "reshard")]
+        for module in sharded:
+            module.reshard()
 
 
 def apply_plan(blocks: Iterable[nn.Module], config: ParallelConfig, *, compiling: bool) -> None:
     """Checkpoint the activations of each block, and compile it. Equal blocks are compiled once."""
     for block in blocks:
-        if config.activation_checkpointing is ActivationCheckpointing.full:
-            _checkpoint_activations(block)
+        if config.activation_checkpointing is not ActivationCheckpointing.none:
+            _checkpoint_activations(block, config.activation_checkpointing)
         if compiling:
             block.compile(dynamic=False)
 
 
-def _checkpoint_activations(block: nn.Module) -> None:
-    forward = block.forward
+def _checkpoint_activations(block: nn.Module, kind: ActivationCheckpointing) -> None:
+    forward, ops = block.forward, torch.ops.aten
+    products: list[Any] = [ops.mm.default, ops.addmm.default, ops.bmm.default, ops.baddbmm.default]
+    kept: dict[str, Any] = {}
+    if kind is ActivationCheckpointing.selective:
+        kept["context_fn"] = partial(create_selective_checkpoint_contexts, products)
 
     def checkpointed(*args: Any) -> Any:
-        return checkpoint(forward, *args, use_reentrant=False)
+        return checkpoint(forward, *args, use_reentrant=False, **kept)
 
     block.forward = checkpointed
 
@@ -71,11 +163,3 @@ def eagerly() -> AbstractContextManager[Any]:
     """Run compiled blocks as they are written: for evaluation and samples, whose shapes vary."""
     stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
     return stance
-
-
-def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
-    """Scale all gradients so that their norm is at most `limit`; returns the norm before, a float32 scalar."""
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
-    torch._foreach_mul_(gradients, torch.clamp(limit / (norm + 1e-6), max=1.0))
-    return norm

@@ -1,4 +1,4 @@
-"""Several processes that train one model: each has it whole, takes its share of a step's sequences, and sums follow.
+"""Several processes that train one model: how they meet, and who speaks. How they share it out: mesh.py.
 
     torchrun --nproc-per-node 2 -m train +experiment=exact
 
@@ -6,12 +6,11 @@ The first process makes the documents, writes every file and speaks; the others 
 """
 
 import os
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from datetime import timedelta
 
 import torch
-from torch import Tensor, distributed
+from torch import distributed
 
 from train.records import BadInput
 
@@ -29,18 +28,6 @@ class Replicas(AbstractContextManager["Replicas"]):
     def first(self) -> bool:
         """Whether this process writes the files."""
         return self.rank == 0
-
-    def share(self, size: int) -> slice:
-        """Which of `size` sequences are this process's. Raises BadInput if they cannot be shared out evenly."""
-        if size % self.count:
-            raise BadInput(f"optim.sequences_per_step={size} must be a multiple of the {self.count} processes")
-        each = size // self.count
-        return slice(self.rank * each, (self.rank + 1) * each)
-
-    def add_up(self, tensors: Iterable[Tensor]) -> None:
-        """Every tensor becomes the sum of all processes'."""
-        for tensor in tensors if self.count > 1 else ():
-            distributed.all_reduce(tensor)
 
     def largest(self, value: int) -> int:
         """The largest of what the processes hold; nobody goes on before all have come here."""

@@ -1,7 +1,7 @@
 """What each stage does, and what it is made from."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from train.evaluate import Text, evaluate_texts, expected_groups, prediction_bou
 from train.model import LanguageModel, build_model
 from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine
 from train.parallel import Replicas
-from train.records import BadInput, Json, digest_file, printable, read_json, write_atomically, write_json
+from train.records import BadInput, Json, digest_file, read_json, write_atomically, write_json
 from train.run import (
     RunFolder,
     check_operations,
@@ -36,7 +36,8 @@ from train.tokens import (
     train_tokenizer,
     write_shards,
 )
-from train.training import foretell, job_of, train_other_seeds
+from train.training import foretell, job_of, plan_of, share_out, train_other_seeds
+from train.watching import watch_with
 
 _DRAWS = 3  # samples of each prompt that are held against the training text
 
@@ -114,25 +115,15 @@ class Run:
     def make_weights(self) -> Json:
         """checkpoints/: the model, trained to its last step."""
         config = self.config
-        texts = self.texts()
-        few = _few(texts, config.evaluate.tokens_while_training)
-        objective = self.objective()
-
-        def watch(model: LanguageModel, step: int) -> Mapping[str, Any]:
-            lines = [self.speak(model, prompt, 40) for prompt in config.run.prompts]
-            for line in lines:
-                say(f"step {step:>5}  {' '.join(printable(line).split())[:100]}")
-            measured = evaluate_texts(model, objective, few, config.evaluate)
-            return {"bits_per_byte": measured.report["total"], "samples": lines}
-
-        job = job_of(config, self.folder, self.machine, self.replicas, watch)
-        foretell(job)
+        job = job_of(config, self.folder, self.machine, self.replicas, watch_with(config, self.folder, say))
         if config.numerics.exact:
             check_operations(job)
         self.replicas.call()
+        job = share_out(job, plan_of(config, self.replicas, self.machine.device))
+        foretell(job)
         return {
             **train(job),
-            "choices": self.machine.record(),
+            "choices": self.machine.record() | {"mesh": dict(job.mesh.sizes)},
             "environment": describe_machine(),
             "sequences": len(job.sequences),
         }
@@ -208,10 +199,3 @@ class Run:
 
         scores = [float(results["bits_per_byte"]["total"]), *train_other_seeds(job, config, score)]
         return {"seeds": prediction_bounds(scores)}
-
-
-def _few(texts: list[Text], tokens: int) -> list[Text]:
-    """The shortest of the held-out documents, up to so many tokens and at least one."""
-    by_length = sorted(texts, key=lambda text: len(text.tokens))
-    total = np.cumsum([len(text.tokens) for text in by_length])
-    return by_length[: max(1, int((total <= tokens).sum()))]

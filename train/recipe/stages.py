@@ -8,10 +8,11 @@ from train.documents import fetch
 from train.parallel import open_replicas
 from train.recipe.publishing import make_release
 from train.recipe.run import Run
-from train.records import BadInput, Json, digest_json
+from train.records import Json, digest_json
 from train.run import (
     lock_folder,
 )
+from train.training import plan_of
 
 
 def fetch_for(config: Config) -> list[Path]:
@@ -23,12 +24,8 @@ def run_recipe(config: Config) -> dict[str, Any]:
     """Run what is not yet done; returns the release's release.json."""
     folder = Path(config.run.folder) / config.run.name
     with lock_folder(folder), open_replicas() as replicas:
-        if replicas.count > 1 and not config.numerics.exact:
-            raise BadInput(
-                "several processes add up in another order than one, which no rebuild could follow: numerics=exact"
-            )
-        replicas.share(config.optim.sequences_per_step)
         run = Run(config, folder, replicas)
+        plan_of(config, replicas, run.machine.device)  # what cannot be shared out is known before anything is done
         stage = run.record.stage
         summary = stage("documents", run.documents_inputs(), "documents/summary.json", run.make_documents)
         inputs: Json = {"documents": summary["documents_digest"]}

@@ -4,6 +4,9 @@
 
 It is written under another name, synced and renamed. On start the newest one whose digests hold is taken; one that
 does not hold (cut short by a full disk, say) is passed over with a line that says so. Nothing is unpickled.
+
+Several processes write their pieces into the same files and read theirs from them: a checkpoint does not know how many
+there were, any other number goes on from it, and a release publishes it as it is.
 """
 
 import os
@@ -18,7 +21,20 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from train.numerics import digest_tensors, save_tensors
+from train.numerics import (
+    Held,
+    Piece,
+    Spread,
+    TensorFile,
+    begin_file,
+    digest_tensors,
+    like,
+    local,
+    master_weights,
+    piece_of,
+    write_pieces,
+)
+from train.parallel import Replicas
 from train.records import BadInput, read_json, write_json
 
 _NAME = re.compile(r"step-(\d{6,})")
@@ -41,60 +57,81 @@ class State:
 Optimizers = Mapping[str, torch.optim.Optimizer]
 
 
-def optimizer_tensors(model: nn.Module, optimizers: Optimizers) -> dict[str, Tensor]:
+def optimizer_tensors(model: nn.Module, optimizers: Optimizers) -> Spread:
     """All state of the optimizers by name: "muon/blocks.0.mlp.up.weight/momentum"."""
     names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
-    return {
-        f"{kind}/{names[parameter]}/{key}": value
-        for kind, optimizer in optimizers.items()
-        for parameter, state in optimizer.state.items()
-        for key, value in state.items()
-    }
+    return Spread(
+        {
+            f"{kind}/{names[parameter]}/{key}": Held(local(value), _piece_of_state(parameter, value))
+            for kind, optimizer in optimizers.items()
+            for parameter, state in optimizer.state.items()
+            for key, value in state.items()
+        }
+    )
 
 
-def _load_optimizers(model: nn.Module, optimizers: Optimizers, tensors: Mapping[str, Tensor]) -> None:
-    parameters = dict(model.named_parameters())
-    for key, value in tensors.items():
-        kind, name, entry = key.split("/")
-        optimizers[kind].state[parameters[name]][entry] = value.to(parameters[name].device)
+def _piece_of_state(parameter: Tensor, value: Tensor) -> Piece:
+    """A parameter's own, but for what counts its steps."""
+    piece = piece_of(parameter)
+    return piece if value.ndim else Piece((), (), (), piece.first)
 
 
-def save_checkpoint(folder: Path, state: State, model: nn.Module, optimizers: Optimizers) -> Path:
-    """Write one checkpoint; returns its folder. Raises OSError if the disk is full, and then leaves nothing behind."""
-    final = folder / f"step-{state.step:06d}"
+def save_checkpoint(
+    folder: Path, state: State, model: nn.Module, optimizers: Optimizers, replicas: Replicas | None = None
+) -> Path:
+    """Write one checkpoint, each process its pieces of the same files; returns its folder.
+
+    Raises OSError if the disk is full, and then leaves nothing behind.
+    """
+    replicas = replicas or Replicas()
+    final = checkpoint_of(folder, state.step)
     temporary = folder / f".{final.name}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    files = {"model.safetensors": master_weights(model), "optimizer.safetensors": optimizer_tensors(model, optimizers)}
     try:
-        save_tensors(master_weights(model), temporary / "model.safetensors")
-        save_tensors(optimizer_tensors(model, optimizers), temporary / "optimizer.safetensors")
-        write_json(temporary / "state.json", asdict(state))
-        shutil.rmtree(final, ignore_errors=True)
-        temporary.rename(final)
-        _sync(folder)
+        if replicas.first:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            for name, tensors in files.items():
+                begin_file(temporary / name, tensors)
+        replicas.largest(0)
+        for name, tensors in files.items():
+            write_pieces(temporary / name, tensors)
+        replicas.largest(0)
+        if replicas.first:
+            write_json(temporary / "state.json", asdict(state))
+            shutil.rmtree(final, ignore_errors=True)
+            temporary.rename(final)
+            _sync(folder)
     except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if replicas.first:
+            shutil.rmtree(temporary, ignore_errors=True)
         raise
     return final
 
 
-def master_weights(model: nn.Module) -> dict[str, Tensor]:
-    """The parameters, each once (a tied head is its embedding), as float32: in exact arithmetic float64 holds them."""
-    return {name: parameter.detach().float() for name, parameter in model.named_parameters()}
-
-
 def load_weights(model: nn.Module, checkpoint: Path) -> None:
-    """Bring a checkpoint's weights into `model`. Raises BadInput if they are not whole or are another model's."""
-    _into(model, read_tensors(checkpoint / "model.safetensors"), checkpoint)
-
-
-def _into(model: nn.Module, tensors: Mapping[str, Tensor], checkpoint: Path) -> None:
-    own = dict(model.named_parameters())
-    if {name: t.shape for name, t in tensors.items()} != {name: p.shape for name, p in own.items()}:
+    """Bring what is here of a checkpoint's weights into `model`. Raises BadInput if they are not whole or are another
+    model's."""
+    tensors, own = TensorFile(checkpoint / "model.safetensors"), dict(model.named_parameters())
+    if set(tensors) != set(own):
         raise BadInput(f"{checkpoint}: its tensors are another model's")
-    with torch.no_grad():
-        for name, parameter in own.items():
-            parameter.copy_(tensors[name])
+    for name, parameter in own.items():
+        local(parameter).copy_(tensors.read(name, piece_of(parameter)))
+
+
+def load_checkpoint(checkpoint: Path, model: nn.Module, optimizers: Optimizers) -> None:
+    """Bring back what is here of the weights and the optimizers' state, on whatever number of processes they were
+    made."""
+    load_weights(model, checkpoint)
+    tensors, parameters = TensorFile(checkpoint / "optimizer.safetensors"), dict(model.named_parameters())
+    for key in tensors:
+        kind, name, entry = key.split("/")
+        parameter = parameters[name]
+        if tensors.shape(key):
+            value = tensors.read(key, piece_of(parameter)).to(parameter.device)
+            optimizers[kind].state[parameter][entry] = like(parameter, value)
+        else:
+            optimizers[kind].state[parameter][entry] = tensors[key].to(parameter.device)
 
 
 def _sync(path: Path) -> None:
@@ -103,6 +140,11 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def checkpoint_of(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step stands."""
+    return folder / f"step-{step:06d}"
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
@@ -131,8 +173,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     return tensors
 
 
-def load_newest(folder: Path, model: nn.Module, optimizers: Optimizers, config_digest: str) -> Iterator[State | str]:
-    """Bring back the newest checkpoint that holds. Yields a line for each that does not, then the State, if any."""
+def find_newest(folder: Path, model: nn.Module, config_digest: str) -> Iterator[State | str]:
+    """The newest checkpoint that holds. Yields a line for each that does not, then the State, if any."""
     for path in reversed(list_checkpoints(folder)):
         try:
             state = State(**read_json(path / "state.json"))
@@ -142,13 +184,14 @@ def load_newest(folder: Path, model: nn.Module, optimizers: Optimizers, config_d
         if state.config_digest != config_digest:
             raise BadInput(f"{path}: made by another config; choose another run.name, or delete the run's folder")
         try:
-            weights, optimizer = (read_tensors(path / name) for name in ("model.safetensors", "optimizer.safetensors"))
+            weights, optimizer = (TensorFile(path / name) for name in ("model.safetensors", "optimizer.safetensors"))
             if (digest_tensors(weights), digest_tensors(optimizer)) != (state.weights_digest, state.optimizer_digest):
                 raise BadInput(f"{path}: its tensors are not those that were saved")
-            _into(model, weights, path)
+            shapes = {name: piece_of(parameter).whole for name, parameter in model.named_parameters()}
+            if {name: weights.shape(name) for name in weights} != shapes:
+                raise BadInput(f"{path}: its tensors are another model's")
         except BadInput as error:
             yield f"passed over a damaged checkpoint: {error}"
             continue
-        _load_optimizers(model, optimizers, optimizer)
         yield state
         return

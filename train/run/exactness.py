@@ -9,7 +9,7 @@ from train.batches import load_batches
 from train.model import build_model
 from train.numerics import OnlySafe, Rounding, expected_flips
 from train.optim import make_optimizers, orthogonalise
-from train.parallel import Replicas
+from train.parallel import Mesh, Replicas, spread_model
 from train.run.job import Job, Precision
 from train.run.loop import Step
 
@@ -63,8 +63,10 @@ def _trial(job: Job, sequences_per_step: int, at_once: int = 1) -> Step:
         parallel=replace(job.parallel, sequences_per_device=at_once),
         choices=replace(job.choices, compile=False),
         replicas=Replicas(),
+        mesh=Mesh(),
         rounding=Rounding(),
     )
+    spread_model(trial.model, trial.parallel, trial.mesh, trial.choices)
     trial.model.initialise(job.run.seed, exact=True)
     precision = Precision.DTYPE[job.choices.precision]
     return Step(trial, make_optimizers(trial.optim, trial.model, precision, trial.rounding))

@@ -10,7 +10,7 @@ from train.batches import load_batches
 from train.model import build_model
 from train.numerics import Rounding
 from train.optim import make_optimizers
-from train.parallel import Replicas, apply_plan
+from train.parallel import spread_model
 from train.run.job import Job, Precision
 from train.run.loop import Step
 
@@ -18,15 +18,15 @@ _WARM_UP, _MEASURED = 2, 3
 
 
 def forecast_seconds(job: Job) -> float:
-    """Seconds of all steps of a training that has not begun; the run's own model is left as it is.
-
-    Several processes are taken to be so many times as fast as this one.
+    """Seconds of all steps of a training that has not begun; the run's own model is left as it is. All processes take
+    the steps together, as they will.
     """
     torch.set_num_threads(job.choices.threads)
-    trial = replace(job, model=build_model(job.model.config), replicas=Replicas(), rounding=Rounding())
+    with torch.device("meta"):
+        trial = replace(job, model=build_model(job.model.config), rounding=Rounding())
+    spread_model(trial.model, job.parallel, job.mesh, job.choices)
     trial.model.initialise(job.run.seed, exact=job.choices.exact)
     take_step = Step(trial, make_optimizers(job.optim, trial.model, Precision.DTYPE[job.choices.precision]))
-    apply_plan(trial.model.blocks, job.parallel, compiling=job.choices.compile)
     seconds = []
     batches = load_batches(
         job.sequences,
@@ -39,4 +39,4 @@ def forecast_seconds(job: Job) -> float:
         start = time.perf_counter()
         take_step(step, batch)
         seconds.append(time.perf_counter() - start)
-    return job.optim.steps * statistics.median(seconds[_WARM_UP:] or seconds) / job.replicas.count
+    return job.optim.steps * statistics.median(seconds[_WARM_UP:] or seconds)

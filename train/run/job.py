@@ -12,7 +12,7 @@ from train.batches import Sequences
 from train.model import LanguageModel
 from train.numerics import Choices, Rounding
 from train.optim import OptimConfig
-from train.parallel import ParallelConfig, Replicas
+from train.parallel import Mesh, ParallelConfig, Replicas
 from train.records import MACHINE, BadInput
 
 
@@ -58,7 +58,8 @@ class RunConfig:
 
 @dataclass(kw_only=True, frozen=True)
 class Job:
-    """All that one training needs. `watch` is called every so many steps and returns metrics (it may print).
+    """All that one training needs. `watch` is called every so many steps and returns metrics (it may print); where the
+    processes have the model only together, by all of them.
 
     `rounding`: how exact arithmetic decides near a tie; `until`: the last step to take, for a replay of a part; 0 is
     the run's last.
@@ -75,8 +76,14 @@ class Job:
     open_metrics: Callable[[int], AbstractContextManager[Any]]
     watch: Callable[[LanguageModel, int], Mapping[str, Any]]
     replicas: Replicas = field(default_factory=Replicas)
+    mesh: Mesh = field(default_factory=Mesh)
     rounding: Rounding = field(default_factory=Rounding)
     until: int = 0
+
+    @property
+    def watches(self) -> bool:
+        """Whether this process takes part in watching."""
+        return self.replicas.first or self.mesh.splits
 
     @property
     def last_step(self) -> int:

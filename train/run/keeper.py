@@ -5,13 +5,14 @@ from collections.abc import Mapping
 
 import torch
 
-from train.numerics import digest_tensors
+from train.numerics import digest_tensors, master_weights
 from train.run.chain import Chain
 from train.run.checkpoint import (
     State,
+    checkpoint_of,
+    find_newest,
     forget_checkpoints,
-    load_newest,
-    master_weights,
+    load_checkpoint,
     optimizer_tensors,
     save_checkpoint,
 )
@@ -37,43 +38,40 @@ class Keeper:
         self.clock = Clock(0.0)
 
     def resume(self) -> int:
-        """Load the newest checkpoint that holds, or save the initial weights; returns the steps that are done."""
-        done = self._load() if self._job.replicas.first else 0
-        done = self._job.replicas.largest(done)  # the others come when the files are there
-        return done if self._job.replicas.first else self._load()
+        """Load the newest checkpoint that holds, or save the initial weights; returns the steps that are done.
 
-    def _load(self) -> int:
-        for found in load_newest(self._folder, self._job.model, self._optimizers, self._job.config_digest):
+        The first process finds it, and the others go on from the same.
+        """
+        state = self._find() if self._job.replicas.first else None
+        done = self._job.replicas.largest(-1 if state is None else state.step)
+        if done < 0:
+            self.save(0)
+            return 0
+        load_checkpoint(checkpoint_of(self._folder, done), self._job.model, self._optimizers)
+        return done
+
+    def _find(self) -> State | None:
+        state = None
+        for found in find_newest(self._folder, self._job.model, self._job.config_digest):
             if isinstance(found, State):
-                self._go_on_from(found)
-                return found.step
-            say(found)
-        self._go_on_from(None)
-        self.save(0)
-        return 0
-
-    def _go_on_from(self, state: State | None) -> None:
-        if self._job.replicas.first:
-            step = -1 if state is None else state.step
-            self.chain.rewind(step)
-            self.roundings.rewind(step)
-            if state is not None:
-                say(f"going on from step {step}")
-        if state is not None:
-            self.clock = Clock(state.seconds)
+                state = found
+                self.clock = Clock(state.seconds)
+                say(f"going on from step {state.step}")
+            else:
+                say(found)
+        self.chain.rewind(-1 if state is None else state.step)
+        self.roundings.rewind(-1 if state is None else state.step)
+        return state
 
     def link(self, step: int) -> None:
         """Add the weights' digest to the chain: at published steps, and in exact arithmetic at every one."""
-        if self._job.replicas.first and (self._job.choices.exact or step in self.published):
+        if self._job.choices.exact or step in self.published:
             self.chain.add(step, digest_tensors(master_weights(self._job.model)))
 
     def save(self, step: int) -> None:
         """A checkpoint of this step; earlier ones that are not for the release are deleted."""
         job = self._job
-        if not job.replicas.first:
-            return
         self.link(step)
-        self.chain.save()
         state = State(
             step=step,
             tokens_seen=step * job.tokens_per_step,
@@ -83,9 +81,12 @@ class Keeper:
             optimizer_digest=digest_tensors(optimizer_tensors(job.model, self._optimizers)),
             seconds=self.clock.total(),
         )
-        self.roundings.save()
-        save_checkpoint(self._folder, state, job.model, self._optimizers)
-        forget_checkpoints(self._folder, self.published | {step})
+        if job.replicas.first:
+            self.chain.save()
+            self.roundings.save()
+        save_checkpoint(self._folder, state, job.model, self._optimizers, job.replicas)
+        if job.replicas.first:
+            forget_checkpoints(self._folder, self.published | {step})
 
 
 class Clock:

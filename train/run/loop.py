@@ -15,11 +15,10 @@ from torch import Tensor
 from train.batches import load_batches
 from train.loss import linear_cross_entropy
 from train.model import has_dropout
-from train.numerics import digest_tensors
+from train.numerics import digest_tensors, master_weights
 from train.optim import make_optimizers, schedule_factor, set_learning_rate
-from train.parallel import apply_plan, clip_gradients, eagerly, micro_steps
+from train.parallel import at_rest, clip_gradients, cut_batch, eagerly, micro_steps, spread_model
 from train.records import IGNORE, BadInput, Batch, Json
-from train.run.checkpoint import master_weights
 from train.run.flops import count_flops
 from train.run.job import Job, Precision
 from train.run.keeper import Keeper
@@ -31,13 +30,13 @@ def train(job: Job) -> Json:
     """Train to the last step, from the newest checkpoint if there is one; returns what it cost."""
     run, optim, model = job.run, job.optim, job.model
     torch.set_num_threads(job.choices.threads)
-    optimizers = make_optimizers(optim, model, Precision.DTYPE[job.choices.precision], job.rounding)
-    model.initialise(run.seed, exact=job.choices.exact)
     flops = flops_of_step(job)
+    spread_model(model, job.parallel, job.mesh, job.choices)
+    model.initialise(run.seed, exact=job.choices.exact)
+    optimizers = make_optimizers(optim, model, Precision.DTYPE[job.choices.precision], job.rounding)
     take_step = Step(job, optimizers)
     keeper = Keeper(job, optimizers)
     done = keeper.resume()
-    apply_plan(model.blocks, job.parallel, compiling=job.choices.compile)
     batches = load_batches(
         job.sequences,
         seed=run.seed,
@@ -56,9 +55,11 @@ def train(job: Job) -> Json:
                 bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
                 speed = clock.speed(step * tokens)
                 metrics.log(step, loss=loss, gradient_norm=norm, learning_rate_factor=rate, tokens_per_second=speed)
-            if not silent and (step % run.evaluate_every == 0 or step == job.last_step):
-                with clock.paused(), eagerly():
-                    metrics.log(step, **job.watch(model, step))
+            if job.watches and (step % run.evaluate_every == 0 or step == job.last_step):
+                with clock.paused(), eagerly(), at_rest(model):
+                    seen = job.watch(model, step)
+                if not silent:
+                    metrics.log(step, **seen)
             keeper.link(step)
             stopping = job.replicas.largest(stop.received or 0)
             if step % run.checkpoint_every == 0 or step in keeper.published or stopping:
@@ -89,9 +90,7 @@ class Step:
 
         precision: Any = Precision.FABRIC[job.choices.precision]
         self._fabric = Fabric(accelerator=job.choices.device, devices=1, precision=precision)
-        self._wrapped = self._fabric.setup_module(job.model)
-        self._wrapped.mark_forward_method("hidden")  # Fabric's own wrapper leaves such a method without autocast
-        self._share = job.replicas.share(job.optim.sequences_per_step)
+        self._share = job.mesh.share(job.optim.sequences_per_step)
         self._passes = micro_steps(self._share.stop - self._share.start, job.parallel.sequences_per_device)
         self._precision = Precision.DTYPE[job.choices.precision]
         self._noisy = has_dropout(job.model)
@@ -114,11 +113,11 @@ class Step:
         predicted = int((batch.targets != IGNORE).sum())
         for inputs, targets in self._micro_batches(batch):
             with self._fabric.autocast():
-                hidden = self._wrapped.hidden(**inputs)
+                hidden = model.hidden(**inputs)
             loss = self._loss(hidden.flatten(0, 1), targets.flatten()) / max(1, predicted)
             self._fabric.backward(loss)
             total += loss.detach()
-        job.replicas.add_up([total, *(p.grad for p in model.parameters() if p.grad is not None)])
+        job.mesh.add_up(total, model.parameters())
         return total.item(), clip_gradients(model.parameters(), job.optim.clip_norm).item()
 
     def move(self, step: int) -> float:
@@ -136,12 +135,14 @@ class Step:
             hidden, head.weight, targets, head.bias, precision=self._precision, compiling=self._job.choices.compile
         )
 
-    def _micro_batches(self, batch: Batch) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    def _micro_batches(self, batch: Batch) -> Iterator[tuple[dict[str, Any], Tensor]]:
         arrays = {**batch.inputs, "targets": batch.targets}
         if self._noisy:
             arrays["noise"] = batch.keys.view("int64")
         tensors = {name: torch.from_numpy(array[self._share].copy()) for name, array in arrays.items()}
         parts = {name: self._fabric.to_device(tensor).chunk(self._passes) for name, tensor in tensors.items()}
-        targets = parts.pop("targets")
-        for number, part in enumerate(targets):
-            yield {name: chunks[number] for name, chunks in parts.items()}, part
+        for number in range(self._passes):
+            inputs: dict[str, Any] = {name: chunks[number] for name, chunks in parts.items()}
+            if self._job.mesh.sizes["context"] > 1:
+                inputs = cut_batch(inputs, self.model, self._job.mesh)
+            yield inputs, inputs.pop("targets")
