@@ -6,6 +6,7 @@ python -m tests.numerics.steps '{"family": "llama", "folder": "/tmp/x", "steps":
 import json
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 from train.config import compose
 from train.model import build_model
 from train.numerics import Choices, Rounding
-from train.parallel import open_replicas
+from train.parallel import Mesh, choose_plan, open_replicas
 from train.plan.estimate import Needs
 from train.run import Job, LoggerConfig, Metrics, read_metrics, train
 
@@ -32,12 +33,13 @@ def take_steps(
     at_once: int = 4,
     compiling: bool = False,
     decided: Any = (),
+    more: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """The chain of a training whose data, weights, masks and order depend on nothing but the words below."""
     words = [
         "+experiment=smoke", f"model={family}", f"optim={optimizer}", "model.seq_len=32", "optim.schedule=wsd",
         "optim.sequences_per_step=4", "optim.weight_decay=0.1", "optim.warmup_steps=1", f"optim.steps={steps}",
-        "run.publish=2", "run.evaluate_every=1000", "run.checkpoint_every=1000", *SMALL.get(family, []),
+        "run.publish=2", "run.evaluate_every=1000", "run.checkpoint_every=1000", *SMALL.get(family, []), *more,
     ]  # fmt: skip
     config = compose(words)
     needs = Needs(config.model, config.objective, config.optim, config.parallel, config.tokenizer.sentinels)
@@ -56,6 +58,7 @@ def take_steps(
             open_metrics=metrics if replicas.first else nullcontext,
             watch=lambda model, step: {},
             replicas=replicas,
+            mesh=Mesh(choose_plan(config.parallel, replicas.count, parameters=1, memory=1e9, sequences_per_step=4)),
             rounding=Rounding(decided),
             until=until,
         )

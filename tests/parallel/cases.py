@@ -50,7 +50,9 @@ def job_for(case: dict[str, Any], replicas: Replicas) -> Job:
         *(f"parallel.{axis}={size}" for axis, size in case.get("axes", {}).items()),
     ])  # fmt: skip
     needs = Needs(config.model, config.objective, config.optim, config.parallel, config.tokenizer.sentinels)
-    plan = choose_plan(config.parallel, replicas.count, parameters=1, memory=1e9, sequences_per_step=4)
+    plan = choose_plan(
+        config.parallel, replicas.count, parameters=1, memory=1e9, sequences_per_step=config.optim.sequences_per_step
+    )
     sequences = replace(needs.sequences(), with_documents=getattr(config.model, "within_documents", False))
     folder = Path(case["folder"])
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +81,7 @@ def prepare(job: Job) -> Step:
 
 
 def take(case: dict[str, Any], replicas: Replicas | None = None) -> dict[str, Any]:
-    """Two steps. Leaves the first's gradients and the last weights in files; returns losses and norms."""
+    """Two steps of plain optimizers: losses and norms; the first's gradients and the last weights are left in files."""
     job = job_for(case, replicas or Replicas())
     step, losses, norms = prepare(job), [], []
     batches = load_batches(job.sequences, seed=0, sequences_per_step=4, first_step=0, steps=2)

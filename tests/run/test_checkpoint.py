@@ -10,7 +10,15 @@ import torch
 from tests.conftest import ROOT
 from train.numerics import digest_tensors
 from train.records import BadInput
-from train.run.checkpoint import State, list_checkpoints, load_newest, optimizer_tensors, save_checkpoint
+from train.run.checkpoint import (
+    State,
+    checkpoint_of,
+    find_newest,
+    list_checkpoints,
+    load_checkpoint,
+    optimizer_tensors,
+    save_checkpoint,
+)
 
 
 def make() -> tuple[torch.nn.Module, dict[str, torch.optim.Optimizer]]:
@@ -37,7 +45,9 @@ def save(folder: Path, step: int, model, optimizers, config: str = "c") -> Path:
 
 def load(folder: Path, config: str = "c"):
     model, optimizers = make()
-    *said, last = list(load_newest(folder, model, optimizers, config)) or [None]
+    *said, last = list(find_newest(folder, model, config)) or [None]
+    if isinstance(last, State):
+        load_checkpoint(checkpoint_of(folder, last.step), model, optimizers)
     return model, optimizers, said, last
 
 

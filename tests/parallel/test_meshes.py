@@ -1,0 +1,107 @@
+"""A training shared out along any axes is the training of one process: losses, gradients, norms, weights."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.parallel.cases import FAMILIES, initial_of, take, train_one
+from tests.parallel.ranks import on_ranks
+
+DECODERS = [name for name in FAMILIES if name not in {"bert", "t5", "xlnet"}]
+ROOM = {"float32": 1e-5, "float64": 1e-9}
+
+
+def cases(folder: Path, pairs: Any, precision: str, **more: Any) -> list[dict[str, Any]]:
+    return [
+        {"family": family, "axes": axes, "precision": precision, "folder": str(folder / f"{number}"), **more}
+        for number, (family, axes) in enumerate(pairs)
+    ]
+
+
+def assert_close(case: dict[str, Any], found: dict[str, Any]) -> None:
+    """Beside the largest gradient or weight: that of a key's bias is zero but for noise."""
+    torch.set_num_threads(1)
+    room = ROOM[case["precision"]]
+    alone = take({**case, "axes": {}, "folder": case["folder"] + "-alone"})
+    assert found["losses"][0] == pytest.approx(alone["losses"][0], rel=room)
+    assert found["norms"][0] == pytest.approx(alone["norms"][0], rel=room)
+    names = ["gradients"] + ["weights"] * (case["precision"] == "float64")
+    for name in names:
+        ours, theirs = (
+            load_file(Path(folder) / f"{name}.safetensors") for folder in (case["folder"], case["folder"] + "-alone")
+        )
+        assert ours.keys() == theirs.keys()
+        largest = max(float(tensor.abs().max()) for tensor in theirs.values())
+        for key, tensor in theirs.items():
+            torch.testing.assert_close(ours[key], tensor, rtol=0, atol=room * largest, msg=f"{case}: {name} of {key}")
+
+
+def test_two_processes_along_each_axis(tmp_path: Path) -> None:
+    """Dropout in GPT-2, one key head in a tied Llama, documents in BLOOM, two texts in T5."""
+    pairs = [
+        ("gpt2", {"tensor": 2}), ("llama-one-key", {"tensor": 2}), ("bloom", {"context": 2}), ("t5", {"shard": 2}),
+        ("xlnet", {"tensor": 2}), ("bert", {"replicate": 2}),
+    ]  # fmt: skip
+    asked = cases(tmp_path, pairs, "float64")
+    for case, found in zip(asked, on_ranks(2, "tests.parallel.cases:take_all", asked), strict=True):
+        assert next(iter(case["axes"])) in found["plan"]
+        assert_close(case, found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("count", "axes", "families"),
+    [
+        (2, {"replicate": 2}, list(FAMILIES)),
+        (2, {"shard": 2}, list(FAMILIES)),
+        (2, {"tensor": 2}, list(FAMILIES)),
+        (2, {"context": 2}, DECODERS),
+        (4, {"shard": 2, "tensor": 2}, list(FAMILIES)),
+        (4, {"replicate": 2, "shard": 2}, list(FAMILIES)),
+        (4, {"shard": 4}, list(FAMILIES)),
+        (4, {"tensor": 4}, list(FAMILIES)),  # two key heads of a Llama, copied
+        (4, {"context": 2, "shard": 2}, DECODERS),
+        (4, {"context": 2, "tensor": 2}, DECODERS),
+    ],
+)
+def test_all_families(count: int, axes: dict[str, int], families: list[str], precision: str, tmp_path: Path) -> None:
+    asked = cases(tmp_path, [(family, axes) for family in families], precision)
+    for case, found in zip(asked, on_ranks(count, "tests.parallel.cases:take_all", asked), strict=True):
+        assert_close(case, found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_exact_numerics_change_no_bit(optimizer: str, tmp_path: Path) -> None:
+    words = [f"optim={optimizer}", "optim.steps=3"]
+    pairs = [
+        ("llama", {"shard": 2}), ("gpt2", {"tensor": 2}), ("bloom", {"context": 2}), ("bert", {"shard": 2}),
+        ("t5", {"tensor": 2}), ("xlnet", {"shard": 2}), ("falcon", {"replicate": 2}),
+    ]  # fmt: skip
+    asked = cases(tmp_path, pairs, "float64", words=words)
+    for case, digest in zip(asked, on_ranks(2, "tests.parallel.cases:train_all", asked), strict=True):
+        assert train_one({**case, "axes": {}, "folder": case["folder"] + "-alone"}) == digest, case
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("exact", [False, True])
+def test_initial_weights_are_the_same_to_the_bit(exact: bool, tmp_path: Path) -> None:
+    pairs = [(family, axes) for family in FAMILIES for axes in ({"shard": 4}, {"shard": 2, "tensor": 2})]
+    asked = cases(tmp_path, pairs, "float64" if exact else "float32")
+    for case, digest in zip(asked, on_ranks(4, "tests.parallel.cases:initial", asked), strict=True):
+        assert initial_of({**case, "axes": {}}) == digest, case
+
+
+@pytest.mark.slow
+def test_bfloat16_with_float32_masters(tmp_path: Path) -> None:
+    """The products are those of one device under autocast, nearly: norms read their weights in bfloat16."""
+    asked = cases(tmp_path, [("llama", {"shard": 2}), ("gpt2", {"shard": 2})], "bfloat16")
+    for case, found in zip(asked, on_ranks(2, "tests.parallel.cases:take_all", asked), strict=True):
+        alone = take({**case, "axes": {}, "folder": case["folder"] + "-alone"})
+        assert found["losses"][0] == pytest.approx(alone["losses"][0], rel=1e-3)
+        weights = load_file(Path(case["folder"]) / "weights.safetensors")
+        assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
