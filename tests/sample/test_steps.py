@@ -11,7 +11,14 @@ from tests.conftest import make_text
 from train.model import CONFIGS, LanguageModel, build_model
 from train.sample import Sampling, Speaker
 from train.sample.draw import draw
-from train.tokens import TokenizerConfig, TokenizerKind, load_tokenizer, load_vocabulary, save_tokenizer, train_tokenizer
+from train.tokens import (
+    TokenizerConfig,
+    TokenizerKind,
+    load_tokenizer,
+    load_vocabulary,
+    save_tokenizer,
+    train_tokenizer,
+)
 
 SHAPES = {
     "llama": {"d_head": 8, "n_kv_heads": 3},

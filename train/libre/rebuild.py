@@ -106,6 +106,11 @@ def rebuild(
             if status is not Status.verified:
                 return replace(found, identical=False, why=f"{id}: {said}")
         if level != "R1":
+            mesh = subject.record["numerics"].get("mesh", {})
+            if subject.record["numerics"].get("precision") != "float64" and any(size != 1 for size in mesh.values()):
+                note(
+                    f"made by several processes ({mesh}), whose sums one process makes in another order: other weights"
+                )
             found = _follow(subject, found, Path(name), segments)
         statement = rebuild_record(subject.record, _facts(found), builder, describe_machine())
         path = folder / "attest" / "rebuilds" / f"{level}-{digest_json(statement)[:12]}.json"

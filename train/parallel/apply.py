@@ -61,6 +61,16 @@ def check_axes(model: LanguageModel, plan: Plan) -> None:
         check_context(model)
 
 
+def share_of_weights(model: LanguageModel, config: ParallelConfig) -> float:
+    """The share of the parameters that one process holds, on the axes that are set."""
+    whole, tensor, cut = sum(p.numel() for p in model.parameters()), max(1, config.tensor), 0
+    if tensor > 1:
+        from train.parallel.tensor import count_cut
+
+        cut = count_cut(model, tensor)
+    return (whole - cut + cut / tensor) / whole / max(1, config.shard)
+
+
 def _materialise(model: LanguageModel, device: str) -> None:
     if not model.head.weight.is_meta:
         return

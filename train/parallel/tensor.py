@@ -76,6 +76,15 @@ def cut_tensors(model: LanguageModel, mesh: Mesh) -> dict[str, Piece]:
     return pieces
 
 
+def count_cut(model: LanguageModel, count: int) -> int:
+    """How many parameters are cut among so many processes."""
+    return sum(
+        getattr(owner, key).numel()
+        for module in model.modules()
+        for owner, key, _ in _cuts(module, _copied_maps(module, count))
+    )
+
+
 def _cuts(module: nn.Module, copied: Collection[str]) -> Iterator[tuple[nn.Module, str, int]]:
     """(module, parameter's name in it, dim) of what is cut in a part itself."""
     into, out, _ = _part(module)

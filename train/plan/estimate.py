@@ -17,7 +17,7 @@ from train.batches import ObjectiveConfig, Sequences, build_objective
 from train.model import LanguageModel, ModelConfig, build_model
 from train.numerics import uniform_integers
 from train.optim import OptimConfig, make_optimizers
-from train.parallel import ParallelConfig
+from train.parallel import ParallelConfig, share_of_weights
 from train.run import count_flops
 from train.tokens import Vocabulary
 
@@ -90,14 +90,16 @@ def estimate(needs: Needs) -> Estimate:
 
 
 def _memory(needs: Needs, model: LanguageModel, sequences: Sequences) -> dict[str, int]:
-    weights = _FLOAT * sum(p.numel() for p in model.parameters())
+    """What one device holds, its share on axes that are set. The tensor axis leaves activations as they are."""
+    share = share_of_weights(model, needs.parallel)
+    weights = int(share * _FLOAT * sum(p.numel() for p in model.parameters()))
     one = min(needs.parallel.sequences_per_device, needs.optim.sequences_per_step)
     return {
         "the program": int(_PROGRAM),
         "weights": weights,
         "gradients": weights,
-        "optimizer": _FLOAT * _state(needs.optim, model),
-        "activations": one * _kept(model, sequences),
+        "optimizer": int(share * _FLOAT * _state(needs.optim, model)),
+        "activations": one * _kept(model, sequences) // max(1, needs.parallel.context),
     }
 
 

@@ -27,7 +27,9 @@ class Characters:
         self._told = max(self._told, len(whole))
         if whole == text:
             last = self._tokens[self._whole :]
-            if len(self._tokens) > _WINDOW and (said := self._decode(last)):  # what came before changes nothing any more
+            if len(self._tokens) > _WINDOW and (
+                said := self._decode(last)
+            ):  # what came before changes nothing any more
                 self._tokens, self._told = last, len(said)
             self._whole = len(self._tokens)
         return new

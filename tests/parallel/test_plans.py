@@ -1,0 +1,78 @@
+"""Which plan is chosen, and what is refused, with the reason."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from train.config import compose
+from train.model import FAMILIES, build_model
+from train.numerics import Piece
+from train.parallel import AXES, ParallelConfig, Plan, check_axes, choose_plan
+from train.records import BadInput
+
+
+def plan(count: int, parameters: float = 1e6, memory: float = 80e9, sequences: int = 64, **said: int) -> Plan:
+    return choose_plan(
+        ParallelConfig(**said), count, parameters=int(parameters), memory=memory, sequences_per_step=sequences
+    )
+
+
+def used(found: Plan) -> dict[str, int]:
+    return {axis: size for axis, size in found.sizes.items() if size > 1}
+
+
+def test_one_process_is_an_empty_plan() -> None:
+    assert used(plan(1)) == {}
+    assert str(plan(1)) == "one device (there is one process)"
+
+
+def test_what_fits_is_replicated_and_what_does_not_is_sharded() -> None:
+    assert used(plan(8)) == {"replicate": 8}
+    assert used(plan(8, parameters=7e9)) == {"replicate": 2, "shard": 4}  # 112 GB: 28 of 80 each
+    assert "28.0 GB of weights and optimizer for a device of 80 GB: which fits" in str(plan(8, parameters=7e9))
+    assert used(plan(4, parameters=70e9)) == {"shard": 4}
+    assert "too much, and cannot be less" in str(plan(4, parameters=70e9))
+
+
+def test_too_few_sequences_are_worked_on_together() -> None:
+    assert used(plan(8, sequences=2)) == {"replicate": 2, "tensor": 4}
+    assert "2 sequences a step are not enough for 8 processes" in str(plan(8, sequences=2))
+
+
+def test_what_is_said_is_taken() -> None:
+    assert used(plan(8, shard=4)) == {"replicate": 2, "shard": 4}
+    assert used(plan(8, shard=2, tensor=2, context=2)) == {"shard": 2, "tensor": 2, "context": 2}
+    assert used(plan(8, replicate=1, tensor=1)) == {"shard": 8}
+    for count, said in ((8, {"shard": 3}), (4, {"shard": 8}), (8, dict.fromkeys(AXES, 1))):
+        with pytest.raises(BadInput, match=f"there are {count} processes"):
+            plan(count, **said)
+    with pytest.raises(BadInput, match="must be a multiple of the 8 processes"):
+        plan(8, sequences=4, shard=8)
+    with pytest.raises(BadInput, match=r"parallel\.shard=-1"):
+        ParallelConfig(shard=-1)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_axes_that_do_not_apply_say_why(family: str) -> None:
+    with torch.device("meta"):
+        model = build_model(compose(["+experiment=smoke", f"model={family}"]).model)
+    sizes = dict.fromkeys(AXES, 1)
+    check_axes(model, Plan({**sizes, "tensor": 2}, ""))
+    with pytest.raises(BadInput, match=r"parallel\.tensor=3: .* cannot be shared out evenly"):
+        check_axes(model, Plan({**sizes, "tensor": 3}, ""))
+    if family in {"bert", "t5", "xlnet"}:
+        with pytest.raises(BadInput, match=f"a {family} cannot be cut along the text: "):
+            check_axes(model, Plan({**sizes, "context": 2}, ""))
+    else:
+        check_axes(model, Plan({**sizes, "context": 2}, ""))
+
+
+def test_a_piece_is_made_without_the_whole() -> None:
+    """Initial values of any block of a tensor are those that the whole has there."""
+    from train.model.init import normal_values, summed_values
+
+    whole = Piece((7, 9), (slice(0, 7), slice(0, 9)))
+    block = replace(whole, spans=(slice(2, 5), slice(3, 8)))
+    for values in (normal_values, summed_values):
+        assert torch.equal(values(block, 5, "name"), values(whole, 5, "name")[2:5, 3:8])
