@@ -17,11 +17,9 @@ from train.batches import load_batches
 from train.config import compose
 from train.model import build_model
 from train.numerics import Choices, has_compiler
-from train.optim import make_optimizers
-from train.parallel import apply_plan
 from train.plan import Needs
 from train.records import Batch
-from train.run import Job, Precision, Step
+from train.run import Job, Step, prepare
 
 _WARM_UP = 2
 
@@ -66,12 +64,7 @@ def _job(choices: Choices, at_once: int) -> Job:
 
 
 def _step(choices: Choices, at_once: int) -> Step:
-    job = _job(choices, at_once)
-    job.model.initialise(0, exact=choices.exact)
-    optimizers = make_optimizers(job.optim, job.model, Precision.DTYPE[choices.precision], job.rounding)
-    take_step = Step(job, optimizers)
-    apply_plan(job.model.blocks, job.parallel, compiling=choices.compile)
-    return take_step
+    return prepare(_job(choices, at_once))
 
 
 def _batches(steps: int) -> list[Batch]:

@@ -8,7 +8,7 @@ from train.run.forecast import forecast_seconds
 from train.run.job import Job, Precision, RunConfig
 from train.run.keeper import published_steps
 from train.run.lock import lock_folder
-from train.run.loop import Step, train
+from train.run.loop import Step, prepare, train
 from train.run.metrics import LoggerConfig, LoggerName, Metrics, progress, read_metrics, say
 from train.run.plots import plot_run
 from train.run.signals import Stopped
@@ -32,6 +32,7 @@ __all__ = [
     "load_weights",
     "lock_folder",
     "plot_run",
+    "prepare",
     "progress",
     "published_steps",
     "read_metrics",

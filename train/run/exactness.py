@@ -8,10 +8,10 @@ from torch import Tensor
 from train.batches import load_batches
 from train.model import build_model
 from train.numerics import OnlySafe, Rounding, expected_flips
-from train.optim import make_optimizers, orthogonalise
-from train.parallel import Mesh, Replicas, spread_model
-from train.run.job import Job, Precision
-from train.run.loop import Step
+from train.optim import orthogonalise
+from train.parallel import Mesh, Replicas
+from train.run.job import Job
+from train.run.loop import Step, prepare
 
 _WARM_UP = 3  # steps: at the first one most gradients are zero
 
@@ -66,7 +66,4 @@ def _trial(job: Job, sequences_per_step: int, at_once: int = 1) -> Step:
         mesh=Mesh(),
         rounding=Rounding(),
     )
-    spread_model(trial.model, trial.parallel, trial.mesh, trial.choices)
-    trial.model.initialise(job.run.seed, exact=True)
-    precision = Precision.DTYPE[job.choices.precision]
-    return Step(trial, make_optimizers(trial.optim, trial.model, precision, trial.rounding))
+    return prepare(trial)

@@ -9,10 +9,8 @@ import torch
 from train.batches import load_batches
 from train.model import build_model
 from train.numerics import Rounding
-from train.optim import make_optimizers
-from train.parallel import spread_model
-from train.run.job import Job, Precision
-from train.run.loop import Step
+from train.run.job import Job
+from train.run.loop import prepare
 
 _WARM_UP, _MEASURED = 2, 3
 
@@ -24,9 +22,7 @@ def forecast_seconds(job: Job) -> float:
     torch.set_num_threads(job.choices.threads)
     with torch.device("meta"):
         trial = replace(job, model=build_model(job.model.config), rounding=Rounding())
-    spread_model(trial.model, job.parallel, job.mesh, job.choices)
-    trial.model.initialise(job.run.seed, exact=job.choices.exact)
-    take_step = Step(trial, make_optimizers(job.optim, trial.model, Precision.DTYPE[job.choices.precision]))
+    take_step = prepare(trial)
     seconds = []
     batches = load_batches(
         job.sequences,

@@ -30,12 +30,8 @@ def train(job: Job) -> Json:
     """Train to the last step, from the newest checkpoint if there is one; returns what it cost."""
     run, optim, model = job.run, job.optim, job.model
     torch.set_num_threads(job.choices.threads)
-    flops = flops_of_step(job)
-    spread_model(model, job.parallel, job.mesh, job.choices)
-    model.initialise(run.seed, exact=job.choices.exact)
-    optimizers = make_optimizers(optim, model, Precision.DTYPE[job.choices.precision], job.rounding)
-    take_step = Step(job, optimizers)
-    keeper = Keeper(job, optimizers)
+    flops, take_step = flops_of_step(job), prepare(job)
+    keeper = Keeper(job, take_step.optimizers)
     done = keeper.resume()
     batches = load_batches(
         job.sequences,
@@ -79,6 +75,13 @@ def flops_of_step(job: Job) -> int:
     """Floating-point operations of one step: all its sequences are alike, so one is counted."""
     one = job.sequences.batch(np.zeros(1, np.int64), job.run.seed, 0)
     return job.optim.sequences_per_step * count_flops(job.model, one)
+
+
+def prepare(job: Job) -> "Step":
+    """The model on its devices, with its initial weights, and the optimizers: all that a first step needs."""
+    spread_model(job.model, job.parallel, job.mesh, job.choices)
+    job.model.initialise(job.run.seed, exact=job.choices.exact)
+    return Step(job, make_optimizers(job.optim, job.model, Precision.DTYPE[job.choices.precision], job.rounding))
 
 
 class Step:
