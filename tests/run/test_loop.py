@@ -72,7 +72,7 @@ def test_blocks_multiply_in_the_precision_that_was_chosen(school: Path, tmp_path
         return real(self, q, *others)
 
     monkeypatch.setattr(Attention, "look", look)
-    monkeypatch.setattr("train.recipe.run.evaluate_texts", lambda *_: pytest.skip("trained: that is what was asked"))
+    monkeypatch.setattr("train.watching.evaluate_texts", lambda *_: pytest.skip("trained: that is what was asked"))
     with pytest.raises(pytest.skip.Exception):
         losses(school, tmp_path, "run.precision=bfloat16", "run.prompts=[]")
     assert seen == {torch.bfloat16}

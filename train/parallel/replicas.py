@@ -12,8 +12,6 @@ from datetime import timedelta
 import torch
 from torch import distributed
 
-from train.records import BadInput
-
 _PATIENCE = timedelta(hours=12)  # while the first prepares a corpus; a process that dies is noticed at once
 
 
@@ -59,7 +57,8 @@ def open_replicas() -> Replicas:
     """The processes that torchrun has started, or this one alone."""
     rank, count = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if count > 1:
-        if torch.cuda.is_available():
-            raise BadInput("several processes share a training on processors alone, as yet: hide the GPUs or use one")
-        distributed.init_process_group("gloo", timeout=_PATIENCE)
+        gpus = torch.cuda.is_available()
+        if gpus:
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if gpus else "gloo", timeout=_PATIENCE)
     return Replicas(rank, count)

@@ -92,7 +92,8 @@ class Step:
         from lightning_fabric import Fabric  # brings torch._dynamo: seconds that a mistyped key need not wait for
 
         precision: Any = Precision.FABRIC[job.choices.precision]
-        self._fabric = Fabric(accelerator=job.choices.device, devices=1, precision=precision)
+        devices: Any = 1 if job.choices.device == "cpu" else [torch.cuda.current_device()]
+        self._fabric = Fabric(accelerator=job.choices.device, devices=devices, precision=precision)
         self._share = job.mesh.share(job.optim.sequences_per_step)
         self._passes = micro_steps(self._share.stop - self._share.start, job.parallel.sequences_per_device)
         self._precision = Precision.DTYPE[job.choices.precision]
