@@ -49,6 +49,8 @@ def test_what_is_said_is_taken() -> None:
             plan(count, **said)
     with pytest.raises(BadInput, match="must be a multiple of the 8 processes"):
         plan(8, sequences=4, shard=8)
+    with pytest.raises(BadInput, match="does not divide the 12 sequences that one process has"):
+        plan(2, sequences=24, sequences_per_device=5)
     with pytest.raises(BadInput, match=r"parallel\.shard=-1"):
         ParallelConfig(shard=-1)
 

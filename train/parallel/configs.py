@@ -92,6 +92,7 @@ def choose_plan(config: ParallelConfig, count: int, *, parameters: int, memory: 
             f"optim.sequences_per_step={sequences_per_step} must be a multiple of the {shares} processes that share "
             "the sequences out (parallel.replicate x parallel.shard)"
         )
+    micro_steps(sequences_per_step // shares, config.sequences_per_device)
     return Plan(chosen, "; ".join(reasons) or "there is one process")
 
 
@@ -101,11 +102,11 @@ def _least(count: int, enough: Callable[[int], bool]) -> int:
 
 
 def micro_steps(sequences_per_step: int, sequences_per_device: int) -> int:
-    """How many forward passes make one step. Raises BadInput if they do not divide it."""
+    """How many forward passes make one process's part of a step. Raises BadInput if they do not divide it."""
     per_pass = min(sequences_per_step, sequences_per_device)
     if sequences_per_step % per_pass:
         raise BadInput(
-            f"optim.sequences_per_step={sequences_per_step} must be a multiple of "
-            f"parallel.sequences_per_device={sequences_per_device}"
+            f"parallel.sequences_per_device={sequences_per_device} does not divide the {sequences_per_step} sequences "
+            "that one process has of a step (optim.sequences_per_step)"
         )
     return sequences_per_step // per_pass
