@@ -104,7 +104,7 @@ def test_the_token_that_was_drawn_is_among_its_options() -> None:
 def test_a_generator_that_is_left_early_leaves_no_trace(speaker: Speaker) -> None:
     speaker.model.train()
     steps = speaker.answer("Arbel").steps(Sampling(max_tokens=5))
-    next(steps)
+    assert not next(steps).drawn.logits.requires_grad
     assert torch.is_grad_enabled()
     steps.close()
     assert speaker.model.training

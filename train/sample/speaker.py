@@ -93,7 +93,6 @@ class Answer(ABC):
             raise BadInput("the tokenizer has more tokens than the model")
         self.speaker, self.tokens, self.blanks, self.prompt_tokens = speaker, tokens, blanks, read
 
-    @torch.no_grad()
     def steps(self, sampling: Sampling) -> Generator[Step, None, None]:
         """The tokens as they are drawn; between two of them the text so far is in `text`."""
         model = self.speaker.model
@@ -185,7 +184,8 @@ class Spans(Answer):
         model, vocabulary = self.speaker.model, self.speaker.vocabulary
         assert isinstance(model, T5)
         end, pad = vocabulary.need("end"), vocabulary.need("pad")
-        context = model.encode(torch.tensor([[*self._given, end]], device=device_of(model)))
+        with torch.no_grad():
+            context = model.encode(torch.tensor([[*self._given, end]], device=device_of(model)))
         cache = Cache(model.config.n_decoder_layers) if sampling.cache else None
 
         def ahead(seen: list[int], new: int) -> Logits:
@@ -223,6 +223,7 @@ class Filling(Answer):
             self._filled[place] = drawn.token
             yield Step(drawn, characters.add(drawn.token), blank)
 
+    @torch.no_grad()
     def _ahead(self, place: int) -> Logits:
         """At a mask, from a window with it in its middle."""
         model, vocabulary, room = self.speaker.model, self.speaker.vocabulary, self._room
