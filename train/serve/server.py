@@ -93,11 +93,12 @@ async def _not_found(request: Request, why: Exception) -> Response:
 
 
 def bind(port: int) -> socket.socket:
-    """A socket on the loopback interface; port 0 is any that is free."""
+    """A socket that listens on the loopback interface; port 0 is any that is free."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((_HOST, port))
+        bound.listen(_MOST_CONNECTIONS)
     except (OSError, OverflowError) as failure:
         bound.close()
         raise BadInput(f"port {port} of {_HOST} cannot be had ({failure}): choose another with --port") from failure
