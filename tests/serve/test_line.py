@@ -12,7 +12,7 @@ from tests.serve.conftest import Served, wait_for
 from train.sample import Sampling
 
 
-def say(served: Served, prompt: str, seed: int, length: int = 10) -> str:
+def say(served: Served, prompt: str, seed: int, length: int = 6) -> str:
     asked = {"prompt": prompt, "max_tokens": length, "seed": seed, "temperature": 0.9, "top_k": 20}
     status, _, body = served.request("POST", "/api/say", asked)
     assert status == 200
@@ -26,7 +26,7 @@ def test_a_hundred_at_once_lose_nothing(served: Served) -> None:
     with ThreadPoolExecutor(100) as clients:
         said = list(clients.map(lambda asked: say(served, *asked), prompts))
     for (prompt, seed), text in zip(prompts, said, strict=True):
-        sampling = Sampling(max_tokens=10, seed=seed, temperature=0.9, top_k=20)
+        sampling = Sampling(max_tokens=6, seed=seed, temperature=0.9, top_k=20)
         assert text == served.opened.speaker.say(prompt, sampling).rstrip("\N{REPLACEMENT CHARACTER}")
     assert served.line._inside == 0
 

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.sample.test_steps import speaker_of
 from tests.serve.conftest import Served, serving
 from train.documents import read_documents, write_documents
+from train.hugging_face import to_hugging_face
 from train.sample import Sampling
 from train.serve import open_release
 
@@ -226,6 +228,22 @@ def test_what_would_be_markup_is_text(
         assert page.evaluate("window.owned") is None
         assert page.locator("script:not([src]), img, b, a[href^='javascript']").count() == 0
         page.context.close()
+
+
+def test_what_is_hidden_is_filled_in_where_it_stands(open_tab: Any, tmp_path: Path) -> None:
+    speaker = speaker_of("bert", tmp_path)
+    to_hugging_face(speaker.model, tmp_path, speaker.vocabulary.hugging_face())
+    with serving(open_release(tmp_path, tmp_path / "cache", Sampling())) as filling:
+        tab = open_tab(filling)
+        expect(tab.page.locator("#what")).to_contain_text("[MASK]")
+        tab.write("arbel [MASK] dan [MASK].", seed=3)
+        assert tab.page.locator("article .text").text_content() == speaker.say(
+            "arbel [MASK] dan [MASK].", Sampling(seed=3)
+        )
+        expect(tab.page.locator(".blank .token")).to_have_count(2)
+        tab.page.locator(".blank .token").last.hover()
+        expect(tab.page.locator("#chances .drawn")).to_have_count(1)
+        tab.page.context.close()
 
 
 def test_a_folder_without_documents_says_so(open_tab: Any, plain: Served) -> None:
