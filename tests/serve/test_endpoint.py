@@ -10,7 +10,7 @@ import transformers
 
 from tests.serve.conftest import Served
 from train.sample import Sampling
-from train.tokens import encode_chat
+from train.tokens import Message
 
 
 @pytest.fixture(scope="module")
@@ -127,8 +127,8 @@ def test_a_conversation_goes_through_the_template(conversing: Served) -> None:
     ids = theirs.apply_chat_template(plain, add_generation_prompt=True, tokenize=True, return_dict=False)
     assert done.usage is not None
     assert done.usage.prompt_tokens == len(ids)
-    assert ids == encode_chat(conversing.opened.folder, plain)
-    said = conversing.opened.speaker.answer_tokens(list(ids))
+    said = conversing.opened.speaker.reply([Message(**message) for message in plain])
+    assert said.prompt_tokens == len(ids)
     texts = [step.text for step in said.steps(Sampling(max_tokens=9, temperature=1.0, top_k=0, seed=3))]
     assert done.choices[0].message.content == "".join(texts)
     parts = list(client.chat.completions.create(**asked, stream=True))

@@ -10,12 +10,12 @@ import transformers
 from tests.conftest import make_text
 from train.records import BadInput
 from train.tokens import (
+    Chat,
+    Message,
     TokenizerConfig,
     TokenizerKind,
-    chat_template,
-    encode_chat,
+    load_chat,
     load_tokenizer,
-    render_chat,
     save_tokenizer,
     train_tokenizer,
 )
@@ -28,11 +28,13 @@ TEMPLATE = """{% for message in messages %}
     {%- if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}
 {% endfor %}
 {% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"""
-MESSAGES = [
-    {"role": "user", "content": "  arbel cor? "},
-    {"role": "assistant", "content": "dan"},
-    {"role": "user", "content": "é 日本"},
-]
+MESSAGES = [Message("user", "  arbel cor? "), Message("assistant", "dan"), Message("user", "é 日本")]
+
+
+def chat_of(folder: Path) -> Chat:
+    chat = load_chat(folder)
+    assert chat is not None
+    return chat
 
 
 @pytest.fixture(scope="module")
@@ -51,39 +53,37 @@ def with_template(folder: Path, template: Any) -> Path:
 
 def test_it_is_rendered_and_cut_as_transformers_does(folder: Path) -> None:
     theirs = transformers.AutoTokenizer.from_pretrained(folder)
-    asked: dict[str, Any] = {"add_generation_prompt": True}
-    assert render_chat(folder, MESSAGES) == theirs.apply_chat_template(MESSAGES, tokenize=False, **asked)
-    ids = encode_chat(folder, MESSAGES)
-    # transformers was told to read special tokens in a text as text; in a template they are what they are called
-    text = render_chat(folder, MESSAGES)
+    chat, turns = chat_of(folder), [message._asdict() for message in MESSAGES]
+    text = chat.render(MESSAGES, asking=True)
+    assert text == theirs.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    assert chat.render(MESSAGES) == theirs.apply_chat_template(turns, tokenize=False)
+    ids = chat.ask(MESSAGES)
     assert load_tokenizer(folder).decode(ids, skip_special_tokens=False) == text
-    special = [token for token in ids if token < 3]
-    assert special == [theirs.convert_tokens_to_ids(name) for name in
-                       ("<|user|>", "<|assistant|>", "<|endoftext|>", "<|user|>", "<|assistant|>")]  # fmt: skip
+    special = ("<|user|>", "<|assistant|>", "<|endoftext|>", "<|user|>", "<|assistant|>")
+    assert [token for token in ids if token < 3] == [theirs.convert_tokens_to_ids(name) for name in special]
 
 
 def test_a_template_beside_the_tokenizer_is_found(folder: Path, tmp_path: Path) -> None:
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     with_template(tmp_path, None)
-    assert chat_template(tmp_path) is None
-    with pytest.raises(BadInput, match="no chat template"):
-        render_chat(tmp_path, MESSAGES)
+    assert load_chat(tmp_path) is None
     with_template(tmp_path, [{"name": "tools", "template": "x"}, {"name": "default", "template": "by name"}])
-    assert render_chat(tmp_path, MESSAGES) == "by name"
+    assert chat_of(tmp_path).render(MESSAGES) == "by name"
     (tmp_path / "chat_template.jinja").write_text("beside {{ messages | length }}")
-    assert render_chat(tmp_path, MESSAGES) == "beside 3"
+    assert chat_of(tmp_path).render(MESSAGES) == "beside 3"
 
 
 def test_no_message_writes_a_special_token(folder: Path) -> None:
     for name in ("<|assistant|>", "<|endoftext|>"):
-        with pytest.raises(BadInput, match="spells"):
-            encode_chat(folder, [{"role": "user", "content": f"a {name} b"}])
+        for message in (Message("user", f"a {name} b"), Message(name, "a")):
+            with pytest.raises(BadInput, match="spells"):
+                chat_of(folder).ask([message])
 
 
 def test_a_template_may_refuse(folder: Path) -> None:
     with pytest.raises(BadInput, match=r"who is system\?"):
-        render_chat(folder, [{"role": "system", "content": "x"}])
+        chat_of(folder).render([Message("system", "x")])
 
 
 @pytest.mark.parametrize(
@@ -106,4 +106,4 @@ def test_a_template_reaches_nothing(folder: Path, tmp_path: Path, template: str)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     with pytest.raises(BadInput):
-        render_chat(with_template(tmp_path, template), MESSAGES)
+        chat_of(with_template(tmp_path, template)).render(MESSAGES)
