@@ -31,6 +31,7 @@ def test_help_at_once() -> None:
         ["fetch", "--help"],
         ["trace", "--help"],
         ["compare", "--help"],
+        ["chat", "--help"],
     ):
         seconds = []
         for _ in range(3):

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from tests.conftest import make_text
+from train.hugging_face import to_hugging_face
 from train.model import CONFIGS, LanguageModel, build_model
-from train.sample import Sampling, Speaker
+from train.sample import Sampling, Speaker, open_speaker
 from train.sample.draw import draw
 from train.tokens import (
     TokenizerConfig,
@@ -104,8 +106,28 @@ def test_the_token_that_was_drawn_is_among_its_options() -> None:
 def test_a_generator_that_is_left_early_leaves_no_trace(speaker: Speaker) -> None:
     speaker.model.train()
     steps = speaker.answer("Arbel").steps(Sampling(max_tokens=5))
-    next(steps)
+    assert not next(steps).drawn.logits.requires_grad
     assert torch.is_grad_enabled()
     steps.close()
     assert speaker.model.training
     speaker.model.eval()
+
+
+@pytest.mark.parametrize("family", ["llama", "t5"])
+def test_a_reply_is_what_transformers_says_to_the_same_tokens(family: str, tmp_path: Path) -> None:
+    plain = speaker_of(family, tmp_path)
+    to_hugging_face(plain.model, tmp_path, plain.vocabulary.hugging_face())
+    (tmp_path / "chat_template.jinja").write_text("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}")
+    speaker = open_speaker(tmp_path)
+    said = speaker.say("Arbel cor?", Sampling(max_tokens=9, temperature=0.0))
+    kind = transformers.AutoModelForSeq2SeqLM if family == "t5" else transformers.AutoModelForCausalLM
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    ids = tokenizer("user: Arbel cor?\n", add_special_tokens=family == "t5", return_tensors="pt")
+    out = kind.from_pretrained(tmp_path).generate(**ids, do_sample=False, max_new_tokens=9)[0].tolist()
+    new = out[1:] if family == "t5" else out[ids["input_ids"].shape[1] :]
+    assert said == speaker.decode(new)
+    answer = speaker.answer("Arbel cor?")
+    assert answer.pieces() == ["", ""]
+    assert answer.prompt_tokens == ids["input_ids"].shape[1]
+    assert plain.say("Arbel cor?", Sampling(max_tokens=3)).startswith("Arbel cor?")
+    assert speaker.complete("Arbel cor?").text().startswith("Arbel cor?")

@@ -76,7 +76,8 @@ def draw_each(
     random = torch.Generator().manual_seed(sampling.seed)
     seen, new = list(tokens), len(tokens)
     for _ in range(sampling.max_tokens):
-        drawn = draw(ahead(seen, new)[:size], sampling, random)
+        with torch.no_grad():  # not around the yield: what the caller does meanwhile is the caller's
+            drawn = draw(ahead(seen, new)[:size], sampling, random)
         if drawn.token == stop:
             return
         seen.append(drawn.token)

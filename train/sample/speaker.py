@@ -3,10 +3,9 @@ XLNet asks its query stream for the token after the last. All draw in the same w
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -16,7 +15,7 @@ from train.records import BadInput, printable
 from train.sample.ahead import device_of, go_on, last_logits
 from train.sample.characters import Characters
 from train.sample.draw import Draw, Logits, Sampling, draw, draw_each
-from train.tokens import Tokenizer, Vocabulary, load_tokenizer, load_vocabulary
+from train.tokens import Chat, Message, Tokenizer, Vocabulary, load_chat, load_tokenizer, load_vocabulary
 
 
 @dataclass(frozen=True)
@@ -31,21 +30,32 @@ class Step:
 
 @dataclass(frozen=True)
 class Speaker:
-    """A model, its tokenizer, and what to know of its tokens."""
+    """A model, its tokenizer, what to know of its tokens, and, if it was tuned to answer, its chat template."""
 
     model: LanguageModel
     tokenizer: Tokenizer
     vocabulary: Vocabulary
+    chat: Chat | None = None
 
     def say(self, prompt: str, sampling: Sampling) -> str:
-        """`prompt` and what the model makes of it."""
+        """`prompt` and what the model makes of it; of a model with a chat template, its answer to `prompt`."""
         answer = self.answer(prompt)
         for _ in answer.steps(sampling):
             pass
         return answer.text()
 
     def answer(self, prompt: str) -> "Answer":
-        """`prompt` as the model reads it, and nothing written yet."""
+        """`prompt` as the model takes it, and nothing written yet: as a message, if it was tuned to answer these."""
+        return self.complete(prompt) if self.chat is None else self.reply([Message("user", prompt)])
+
+    def reply(self, messages: Sequence[Message]) -> "Answer":
+        """A conversation, and nothing yet written of the next message."""
+        if self.chat is None:
+            raise BadInput("this model has no chat template: it takes texts, and was not tuned to converse")
+        return Reply(self, self.chat.ask(messages))
+
+    def complete(self, prompt: str) -> "Answer":
+        """`prompt` as a text, and nothing written yet."""
         tokens = self.encode(prompt.encode("utf-8", "replace").decode())
         if isinstance(self.model, Bert):
             return Filling(self, tokens)
@@ -53,10 +63,6 @@ class Speaker:
             return Spans(self, tokens)
         front = [token for token in self.tokenizer.encode("").ids if token == self.vocabulary.roles.get("begin")]
         return Continuation(self, tokens, front)
-
-    def answer_tokens(self, tokens: list[int]) -> "Answer":
-        """What comes after `tokens`, which are given to the model as they are: a chat template has made them."""
-        return Continuation(self, tokens, [])
 
     def fill_in(self, tokens: list[int], answer: list[int]) -> str:
         """The prompt with each sentinel's span in its place, as the answer gives them: <0> span <1> span ..."""
@@ -93,11 +99,9 @@ class Answer(ABC):
             raise BadInput("the tokenizer has more tokens than the model")
         self.speaker, self.tokens, self.blanks, self.prompt_tokens = speaker, tokens, blanks, read
 
-    @torch.no_grad()
     def steps(self, sampling: Sampling) -> Generator[Step, None, None]:
         """The tokens as they are drawn; between two of them the text so far is in `text`."""
-        model = self.speaker.model
-        training = model.training
+        model, training = self.speaker.model, self.speaker.model.training
         model.eval()
         try:
             yield from self._write(sampling)
@@ -147,6 +151,27 @@ class Continuation(Answer):
             yield Step(drawn, characters.add(drawn.token), 0)
 
 
+class Reply(Answer):
+    """The next message of a conversation, whose tokens are given to the model as they are; it alone is the text."""
+
+    def __init__(self, speaker: Speaker, asked: list[int]) -> None:
+        super().__init__(speaker, [], [0], len(asked))
+        self._asked, self._new = asked, list[int]()
+
+    def _so_far(self) -> list[int]:
+        return self._new
+
+    def _write(self, sampling: Sampling) -> Iterator[Step]:
+        model, vocabulary, characters = self.speaker.model, self.speaker.vocabulary, Characters(self.speaker.decode, [])
+        if isinstance(model, T5):
+            draws = _told(model, vocabulary, self._asked, sampling)
+        else:
+            draws = go_on(model, self._asked, vocabulary.need("end"), sampling, vocabulary.size)
+        for drawn in draws:
+            self._new.append(drawn.token)
+            yield Step(drawn, characters.add(drawn.token), 0)
+
+
 class Spans(Answer):
     """A T5's answer to a prompt with sentinels. One without breaks off: the model is asked for what comes after."""
 
@@ -170,7 +195,9 @@ class Spans(Answer):
     def _write(self, sampling: Sampling) -> Iterator[Step]:
         first = {self.tokens[place]: blank for blank, place in reversed(list(enumerate(self.blanks)))}
         blank, characters = None, Characters(self.speaker.decode, [])
-        for drawn in self._drawn(sampling):
+        model, vocabulary = self.speaker.model, self.speaker.vocabulary
+        assert isinstance(model, T5)
+        for drawn in _told(model, vocabulary, [*self._given, vocabulary.need("end")], sampling):
             self._answer.append(drawn.token)
             if drawn.token in self._sentinels:
                 blank = first.get(drawn.token)
@@ -180,19 +207,6 @@ class Spans(Answer):
                 yield Step(drawn, "", None)
             else:
                 yield Step(drawn, "" if blank is None else characters.add(drawn.token), blank)
-
-    def _drawn(self, sampling: Sampling) -> Iterator[Draw]:
-        model, vocabulary = self.speaker.model, self.speaker.vocabulary
-        assert isinstance(model, T5)
-        end, pad = vocabulary.need("end"), vocabulary.need("pad")
-        context = model.encode(torch.tensor([[*self._given, end]], device=device_of(model)))
-        cache = Cache(model.config.n_decoder_layers) if sampling.cache else None
-
-        def ahead(seen: list[int], new: int) -> Logits:
-            given = seen[-new:] if cache is not None else seen
-            return last_logits(model, model.decode(torch.tensor([given], device=device_of(model)), context, cache))
-
-        return draw_each(ahead, [pad], end, sampling, vocabulary.size)
 
 
 class Filling(Answer):
@@ -223,15 +237,30 @@ class Filling(Answer):
             self._filled[place] = drawn.token
             yield Step(drawn, characters.add(drawn.token), blank)
 
+    @torch.no_grad()
     def _ahead(self, place: int) -> Logits:
         """At a mask, from a window with it in its middle."""
         model, vocabulary, room = self.speaker.model, self.speaker.vocabulary, self._room
         start = max(0, min(place - room // 2, len(self._filled) - room))
         framed = [self._cls, *self._filled[start : start + room], self._sep]
-        hidden: Any = model.hidden(torch.tensor([framed], device=device_of(model)))
+        hidden = model.hidden(torch.tensor([framed], device=device_of(model)))
         logits: Logits = model.head(hidden[0, place - start + 1]).float().cpu()[: vocabulary.size]
         logits[torch.from_numpy(vocabulary.special)] = float("-inf")
         return logits
+
+
+def _told(model: T5, vocabulary: Vocabulary, asked: list[int], sampling: Sampling) -> Iterator[Draw]:
+    """What the decoder answers when the encoder reads `asked`."""
+    end, pad = vocabulary.need("end"), vocabulary.need("pad")
+    with torch.no_grad():
+        context = model.encode(torch.tensor([asked], device=device_of(model)))
+    cache = Cache(model.config.n_decoder_layers) if sampling.cache else None
+
+    def ahead(seen: list[int], new: int) -> Logits:
+        given = seen[-new:] if cache is not None else seen
+        return last_logits(model, model.decode(torch.tensor([given], device=device_of(model)), context, cache))
+
+    return draw_each(ahead, [pad], end, sampling, vocabulary.size)
 
 
 def _filled(tokens: list[int], answer: list[int], sentinels: set[int]) -> list[int]:
@@ -262,8 +291,8 @@ def open_speaker(folder: Path) -> Speaker:
     """The model in `folder`: a release, or any folder in Hugging Face's format of a family known here."""
     if not folder.is_dir():
         raise BadInput(f"{printable(str(folder))}: there is no such folder")
-    vocabulary = load_vocabulary(folder)
-    return Speaker(from_hugging_face(folder), load_tokenizer(folder), vocabulary)
+    vocabulary, model = load_vocabulary(folder), from_hugging_face(folder)
+    return Speaker(model, load_tokenizer(folder), vocabulary, None if isinstance(model, Bert) else load_chat(folder))
 
 
 def speak(folder: Path, prompt: str, sampling: Sampling) -> str:

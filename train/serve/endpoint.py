@@ -23,7 +23,7 @@ from train.serve.asked import Asked, Refusal, as_text, check, error, read
 from train.serve.line import Line
 from train.serve.opened import Opened
 from train.serve.stops import read_stops, until
-from train.tokens import encode_chat
+from train.tokens import Message
 
 _MOST_LOGPROBS = 8
 _MOST_MESSAGES = 200
@@ -105,7 +105,7 @@ class Endpoint:
         if isinstance(prompt, list) and len(prompt) == 1:
             prompt = prompt[0]
         text = as_text(prompt, "prompt")
-        answer = check(await run_sync(self._opened.speaker.answer, text))
+        answer = check(await run_sync(self._opened.speaker.complete, text))
         logprobs = asked.whole("logprobs", 0, _MOST_LOGPROBS, 0) if asked.has("logprobs") else None
         writing = replace(_writing(asked, answer, asked.sampling(_drawn_anew())), logprobs=logprobs)
         return await self._respond(request, asked, writing)
@@ -120,10 +120,10 @@ class Endpoint:
             )
         if asked.flag("logprobs"):
             raise Refusal(400, "logprobs: /v1/completions has them", "logprobs")
-        tokens = await run_sync(encode_chat, self._opened.folder, _messages(asked.get("messages")))
+        answer = await run_sync(self._opened.speaker.reply, _messages(asked.get("messages")))
         named = "max_completion_tokens" if asked.has("max_completion_tokens") else "max_tokens"
         sampling = asked.sampling(replace(_drawn_anew(), max_tokens=self._opened.sampling.max_tokens), named)
-        writing = replace(_writing(asked, self._opened.speaker.answer_tokens(tokens), sampling), chat=True)
+        writing = replace(_writing(asked, answer, sampling), chat=True)
         return await self._respond(request, asked, writing)
 
     def _must_be_ours(self, name: Any) -> None:
@@ -201,7 +201,7 @@ def _writing(asked: Asked, answer: Answer, sampling: Sampling) -> Writing:
     return Writing(False, answer, sampling, read_stops(asked.get("stop")), usage=usage)
 
 
-def _messages(given: Any) -> list[dict[str, str]]:
+def _messages(given: Any) -> list[Message]:
     """Roles and texts. A text may come in parts, as OpenAI's clients send it."""
     if not isinstance(given, list) or not 1 <= len(given) <= _MOST_MESSAGES:
         raise Refusal(400, f"messages must be a list of 1 to {_MOST_MESSAGES}", "messages")
@@ -213,7 +213,7 @@ def _messages(given: Any) -> list[dict[str, str]]:
         if isinstance(content, list):
             texts = [part.get("text") if isinstance(part, dict) else None for part in content]
             content = "\n".join(as_text(text, "messages") for text in texts)
-        found.append({"role": as_text(message.get("role"), "role", 40), "content": as_text(content, "content")})
+        found.append(Message(as_text(message.get("role"), "role", 40), as_text(content, "content")))
     return found
 
 

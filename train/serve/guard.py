@@ -43,7 +43,7 @@ class Guard:
         await (self._app if refusal is None else refuse(refusal))(scope, receive, send_with_headers)
 
     def _refusal(self, method: str, headers: Headers) -> Refusal | None:
-        if headers.getlist("host") != [host for host in headers.getlist("host")[:1] if host in self._hosts]:
+        if headers.getlist("host") not in [[host] for host in self._hosts]:
             return Refusal(421, f"this server answers to {' and '.join(sorted(self._hosts))} alone")
         origin = headers.get("origin")
         if method not in {"GET", "HEAD"} and origin is not None and origin not in {f"http://{h}" for h in self._hosts}:

@@ -11,8 +11,7 @@ from train.libre import Trace, open_trace
 from train.model import T5, Bert, XLNet
 from train.records import BadInput, Document, printable
 from train.release import RECORD, read_release
-from train.sample import Answer, Sampling, Speaker, open_speaker
-from train.tokens import chat_template, encode_chat
+from train.sample import Sampling, Speaker, open_speaker
 
 _LARGEST_CARD = 2**20  # bytes
 _AROUND = 100_000  # characters of a document on each side of what is marked
@@ -42,16 +41,14 @@ class Opened:
     about: dict[str, Any]
     card: str
     speaker: Speaker
-    converses: bool
     trace: Trace | None
     untraceable: str
     sampling: Sampling
 
-    def ask(self, prompt: str) -> Answer:
-        """A prompt, as this model takes it: in its chat template, if it has one."""
-        if self.converses:
-            return self.speaker.answer_tokens(encode_chat(self.folder, [{"role": "user", "content": prompt}]))
-        return self.speaker.answer(prompt)
+    @property
+    def converses(self) -> bool:
+        """Whether it was tuned to answer messages."""
+        return self.speaker.chat is not None
 
     def document(self, id: str) -> Document | None:
         """A training document of the release."""
@@ -75,13 +72,10 @@ def open_release(folder: Path, cache: Path, sampling: Sampling) -> Opened:
         except BadInput as error:
             why = printable(str(error))
     name = printable(str(record.get("name") or folder.resolve().name))[:80]
-    converses = chat_template(folder) is not None and not isinstance(speaker.model, Bert | T5)
-    return Opened(
-        folder, name, _about(record, speaker, converses), _card(folder), speaker, converses, trace, why, sampling
-    )
+    return Opened(folder, name, _about(record, speaker), _card(folder), speaker, trace, why, sampling)
 
 
-def _about(record: dict[str, Any], speaker: Speaker, converses: bool) -> dict[str, Any]:
+def _about(record: dict[str, Any], speaker: Speaker) -> dict[str, Any]:
     """What the page says of the model before it is asked."""
     weights, roles = record.get("weights"), speaker.vocabulary.roles
     mask = str(speaker.tokenizer.id_to_token(roles["mask"])) if "mask" in roles else ""
@@ -91,8 +85,8 @@ def _about(record: dict[str, Any], speaker: Speaker, converses: bool) -> dict[st
         "family": speaker.model.config.name,
         "parameters": sum(tensor.numel() for tensor in speaker.model.parameters()),
         "licence": printable(str(weights.get("licence", ""))) if isinstance(weights, dict) else "",
-        "what": _CONVERSES if converses else what.format(mask=mask, blank=blank),
-        "converses": converses,
+        "what": _CONVERSES if speaker.chat else what.format(mask=mask, blank=blank),
+        "converses": speaker.chat is not None,
     }
 
 

@@ -68,7 +68,7 @@ class Page:
         asked = await read(request)
         sampling = asked.sampling(self._opened.sampling)
         prompt, ahead = asked.text("prompt"), self._line.ahead()
-        answer = check(await run_sync(self._opened.ask, prompt))
+        answer = check(await run_sync(self._opened.speaker.answer, prompt))
         begin = {"pieces": [prompt, ""] if self._opened.converses else answer.pieces(), "ahead": ahead}
         return StreamingResponse(self._lines(begin, answer, sampling), media_type="application/x-ndjson")
 

@@ -30,23 +30,36 @@ _LAST_SECONDS = 5  # for answers to end when the server is stopped
 
 def run(opened: Opened, port: int, tell: Callable[[dict[str, object]], object]) -> int:
     """Serve until Ctrl-C or SIGTERM. Raises BadInput where the port cannot be had."""
-    with _bind(port) as bound:
+    with bind(port) as bound:
         port = bound.getsockname()[1]
         address = f"http://{_HOST}:{port}/"
-        line = Line()
+        server = Server(opened, port)
+        print(f"{opened.name} answers on {address}\n(for programs: {address}v1; Ctrl-C ends it)", flush=True)
+        tell({"url": address, "port": port, "model": opened.name})
+        try:
+            server.run(sockets=[bound])
+        except KeyboardInterrupt:
+            print("\nstopped", file=sys.stderr)
+        return 0
+
+
+class Server(uvicorn.Server):
+    """Ends what is being written when it is told to stop, instead of waiting for it."""
+
+    def __init__(self, opened: Opened, port: int) -> None:
+        self.line = Line()
         config = uvicorn.Config(
-            application(opened, line, port),
+            application(opened, self.line, port),
             http="h11", loop="asyncio", ws="none", lifespan="on", log_level="warning", access_log=False,
             proxy_headers=False, server_header=False, limit_concurrency=_MOST_CONNECTIONS,
             timeout_graceful_shutdown=_LAST_SECONDS,
         )  # fmt: skip
-        print(f"{opened.name} answers on {address}\n(for programs: {address}v1; Ctrl-C ends it)", flush=True)
-        tell({"url": address, "port": port, "model": opened.name})
-        try:
-            _Server(config, line).run(sockets=[bound])
-        except KeyboardInterrupt:
-            print("\nstopped", file=sys.stderr)
-        return 0
+        super().__init__(config)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal."""
+        self.line.close()
+        super().handle_exit(sig, frame)
 
 
 def application(opened: Opened, line: Line, port: int) -> Starlette:
@@ -69,18 +82,6 @@ def application(opened: Opened, line: Line, port: int) -> Starlette:
     )
 
 
-class _Server(uvicorn.Server):
-    """Ends what is being written when it is told to stop, instead of waiting for it."""
-
-    def __init__(self, config: uvicorn.Config, line: Line) -> None:
-        super().__init__(config)
-        self._line = line
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._line.close()
-        super().handle_exit(sig, frame)
-
-
 async def _refused(_: Request, why: Exception) -> Response:
     assert isinstance(why, Refusal | BadInput)
     return refuse(why)
@@ -91,11 +92,13 @@ async def _not_found(request: Request, why: Exception) -> Response:
     return JSONResponse(error(f"{request.method} {request.url.path}: {why.detail}", why.status_code), why.status_code)
 
 
-def _bind(port: int) -> socket.socket:
+def bind(port: int) -> socket.socket:
+    """A socket that listens on the loopback interface; port 0 is any that is free."""
     bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((_HOST, port))
+        bound.listen(_MOST_CONNECTIONS)
     except (OSError, OverflowError) as failure:
         bound.close()
         raise BadInput(f"port {port} of {_HOST} cannot be had ({failure}): choose another with --port") from failure

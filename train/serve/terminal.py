@@ -21,7 +21,7 @@ def talk(opened: Opened) -> list[dict[str, str]]:
         if not prompt.strip():
             continue
         try:
-            answer = opened.ask(prompt)
+            answer = opened.speaker.answer(prompt)
             _write(opened, answer)
             said.append({"prompt": prompt, "text": answer.text()})
             _trace(opened, answer)
@@ -45,7 +45,7 @@ def _read() -> str | None:
 def _write(opened: Opened, answer: Answer) -> None:
     """What comes at the end of a text is shown as it comes; what is filled in, when all is there."""
     at_the_end = answer.blanks == [len(answer.tokens)]
-    if at_the_end and not opened.converses:
+    if at_the_end:
         print(printable_lines(answer.pieces()[0]), end="", flush=True)
     try:
         with closing(answer.steps(opened.sampling)) as steps:

@@ -2,7 +2,7 @@
 
 from tokenizers import Tokenizer
 
-from train.tokens.chat import chat_template, encode_chat, render_chat
+from train.tokens.chat import Chat, Message, load_chat
 from train.tokens.shards import TokenStore, encode_document, token_dtype, write_shards
 from train.tokens.tokenizer import (
     TokenizerConfig,
@@ -16,18 +16,18 @@ from train.tokens.tokenizer import (
 from train.tokens.vocabulary import Vocabulary, load_vocabulary
 
 __all__ = [
+    "Chat",
+    "Message",
     "TokenStore",
     "Tokenizer",
     "TokenizerConfig",
     "TokenizerKind",
     "Vocabulary",
-    "chat_template",
     "digest_tokenizer",
-    "encode_chat",
     "encode_document",
+    "load_chat",
     "load_tokenizer",
     "load_vocabulary",
-    "render_chat",
     "save_tokenizer",
     "token_dtype",
     "token_id",

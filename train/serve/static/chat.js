@@ -15,9 +15,10 @@ const say = (words) => {
 
 /** The lines of JSON in a response, as they come. */
 async function* lines(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
-  for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
-    const parts = (rest + chunk).split("\n");
+  for (let read = await reader.read(); !read.done; read = await reader.read()) {
+    const parts = (rest + read.value).split("\n");
     rest = parts.pop();
     for (const part of parts) yield JSON.parse(part);
   }

@@ -2,13 +2,15 @@
 
 import { ask, make } from "./elements.js";
 
+const MARKED = 2000; // characters that are marked in a document: an address has its limits
+
 // The server writes what is not printable as a space, character for character; so do we, to find a passage again.
 const plain = (text) => text.replace(/[\s\p{C}]/gu, " ");
 
 function source(found, text) {
   const words = text.trim();
   const [before, after] = [text.slice(0, text.indexOf(words)), text.slice(text.indexOf(words) + words.length)];
-  const link = make("a", { href: `/document?${new URLSearchParams({ id: found.id, words })}` }, found.title || found.id);
+  const link = make("a", { href: `/document?${new URLSearchParams({ id: found.id, words: words.slice(0, MARKED) })}` }, found.title || found.id);
   const facts = [found.authors.join("; ") || "author unknown", found.date || "no date", found.licence];
   const seen = found.steps ? ` · seen at ${found.steps} steps, from ${found.first_step} to ${found.last_step}` : "";
   const context = make("p", { class: "context" }, `… ${found.before}${before}`, make("mark", {}, words), `${after}${found.after} …`);
