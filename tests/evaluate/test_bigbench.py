@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.conftest import make_text
 from train.__main__ import main
@@ -72,10 +74,10 @@ def with_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_grade_is_that_of_the_likeliest_answer(release: Path, cache: Path) -> None:
     (found,) = run_tasks(Reader.open(release), ["bigbench:plain"], 0, cache)
     grades, chances = [], []
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(release).eval(), AutoTokenizer.from_pretrained(release)
     for row in examples(9)[:-1]:
-        likely = {
-            choice: log_p(release, f"Cor dela.\nQ: {row['input']}\nA:", f" {choice}") for choice in row["target_scores"]
-        }
+        asked = f"Cor dela.\nQ: {row['input']}\nA:"
+        likely = {choice: log_p(model, tokenizer, asked, f" {choice}") for choice in row["target_scores"]}
         grades.append(row["target_scores"][max(likely, key=lambda choice: likely[choice])])
         chances.append(np.mean(list(row["target_scores"].values())))
     score = found.scores["multiple_choice_grade"]
@@ -85,14 +87,11 @@ def test_the_grade_is_that_of_the_likeliest_answer(release: Path, cache: Path) -
     assert (found.questions, found.of, found.authors) == (9, 9, ("A. Nobody",))
 
 
-def log_p(release: Path, context: str, continuation: str) -> float:
+def log_p(model: Any, tokenizer: Any, context: str, continuation: str) -> float:
     """By transformers."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    tokenizer, model = AutoTokenizer.from_pretrained(release), AutoModelForCausalLM.from_pretrained(release).eval()
-    given = len(tokenizer(context).input_ids)
-    ids = torch.tensor([tokenizer(context + continuation).input_ids[-33:]])
-    after = len(tokenizer(context + continuation).input_ids) - given
+    ids = tokenizer(context + continuation, return_tensors="pt").input_ids
+    after = ids.shape[1] - len(tokenizer(context).input_ids)
+    ids = ids[:, -33:]
     with torch.no_grad():
         logs = model(ids[:, :-1]).logits[0].log_softmax(-1)
     return float(logs[torch.arange(len(logs)), ids[0, 1:]][-after:].sum())
@@ -140,8 +139,6 @@ def test_independent_of_the_batch_size(release: Path, cache: Path) -> None:
 
 
 def test_through_the_front_door(release: Path, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import shutil
-
     copy = Path(shutil.copytree(release, tmp_path / "copy"))
     out = tmp_path / "out.json"
     words = ["evaluate", str(copy), "--tasks", "bigbench:plain,bigbench:shown", "--limit", "2", "--cache", str(cache)]

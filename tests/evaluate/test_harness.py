@@ -2,19 +2,22 @@
 
 import json
 import os
+import shutil
+import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lm_eval
 import pytest
+from lm_eval.tasks import TaskManager
 
 from tests.conftest import make_text
 from train.__main__ import main
 from train.evaluate import Reader, run_tasks
 from train.evaluate.harness import Asked
 from train.records import BadInput, read_json
-
-lm_eval = pytest.importorskip("lm_eval")
 
 CHOICE = """
 task: choose
@@ -90,7 +93,7 @@ def theirs(tasks: list[str], release: Path) -> dict[str, Any]:
         device="cpu",
         batch_size=1,
         bootstrap_iters=0,
-        log_samples=True,
+        task_manager=TaskManager(include_defaults=False),
     )
 
 
@@ -108,13 +111,13 @@ def test_the_scores_are_those_of_its_own_model_type(tasks: list[str], release: P
     assert found["roll"].scores["bits_per_byte"].value > 1
 
 
-@pytest.mark.parametrize("size", [1, 5, 64])
+@pytest.mark.parametrize("size", [1, 5])
 def test_every_answer_is_theirs_whatever_the_batch(
     tasks: list[str], release: Path, theirs: dict[str, Any], size: int
 ) -> None:
-    reader = Reader.open(release)
-    model = Asked(Reader(reader.model, reader.tokenizer, reader.vocabulary, size))
-    found = lm_eval.simple_evaluate(model, tasks=tasks, bootstrap_iters=0, log_samples=True)
+    model = Asked(replace(Reader.open(release), batch_size=size))
+    manager = TaskManager(include_defaults=False)
+    found = lm_eval.simple_evaluate(model, tasks=tasks, bootstrap_iters=0, task_manager=manager)
     for name in ("choose", "write"):
         for mine, other in zip(found["samples"][name], theirs["samples"][name], strict=True):
             assert mine["arguments"] == other["arguments"]
@@ -125,20 +128,19 @@ def test_every_answer_is_theirs_whatever_the_batch(
                     assert a[0] == pytest.approx(b[0], rel=1e-4)
 
 
-def test_a_limit_and_a_name_that_is_not_known(tasks: list[str], release: Path) -> None:
+def test_a_limit_and_a_name_that_is_not_known(
+    tasks: list[str], release: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     reader = Reader.open(release)
     (few,) = run_tasks(reader, tasks[:1], 4, Path("none"))
     (more,) = run_tasks(reader, tasks[:1], 5, Path("none"))
     assert (few.questions, few.of, few.limit) == (4, 12, 4)
     assert few.set != more.set
-    with pytest.raises(BadInput, match="hellaswag"):
-        run_tasks(reader, ["helaswag"], 1, Path("none"))
-    assert main(["evaluate", str(release), "--tasks", "no_such_task"]) == 2
+    assert main(["evaluate", str(release), "--tasks", "helaswag"]) == 2
+    assert "hellaswag" in capsys.readouterr().err
 
 
 def test_without_the_package(release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
-
     monkeypatch.setitem(sys.modules, "train.evaluate.harness", None)
     monkeypatch.delattr("train.evaluate.harness", raising=False)
     with pytest.raises(BadInput, match="pip install"):
@@ -146,8 +148,6 @@ def test_without_the_package(release: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_statement_about_the_release(tasks: list[str], release: Path, tmp_path: Path) -> None:
-    import shutil
-
     copy = shutil.copytree(release, tmp_path / "copy")
     words = [
         "evaluate",

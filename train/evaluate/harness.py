@@ -7,6 +7,7 @@ or from the Hub.
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +76,19 @@ class Asked(LM):  # type: ignore[misc]
         return str(postprocess_generated_text(text, stops, None))
 
 
+@cache
+def _manager(all_tasks: bool) -> TaskManager:
+    """What knows lm-eval's tasks; to read the names of all takes seconds."""
+    return TaskManager(include_defaults=all_tasks)
+
+
 def find(tasks: Sequence[str]) -> TaskManager:
-    """What knows lm-eval's tasks. Raises BadInput, with names like it, if it does not know one of these."""
-    manager = TaskManager()
-    for task in tasks:
-        if task not in manager.task_index and not (Path(task).suffix == ".yaml" and Path(task).is_file()):
-            near = ", ".join(get_close_matches(task, manager.all_tasks, 3, 0.5)) or "python -m lm_eval ls tasks"
-            raise BadInput(f"{printable(task)}: lm-eval has no such task, and there is no such .yaml file; {near}")
+    """What knows these tasks. Raises BadInput, with names like it, if one is neither lm-eval's nor a file."""
+    named = [task for task in tasks if not (Path(task).suffix == ".yaml" and Path(task).is_file())]
+    manager = _manager(bool(named))
+    if unknown := [task for task in named if task not in manager.task_index]:
+        near = ", ".join(get_close_matches(unknown[0], manager.all_tasks, 3, 0.5)) or "python -m lm_eval ls tasks"
+        raise BadInput(f"{printable(unknown[0])}: lm-eval has no such task, and there is no such .yaml file; {near}")
     return manager
 
 

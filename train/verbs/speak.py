@@ -81,3 +81,16 @@ def _sampling(given: argparse.Namespace) -> "Sampling":
     from train.sample import Sampling
 
     return Sampling(max_tokens=given.max_tokens, temperature=given.temperature, top_k=given.top_k, seed=given.seed)
+
+
+def _ask(given: argparse.Namespace) -> int:
+    from train.libre import examine
+    from train.records import BadInput
+
+    tasks = [task for task in given.tasks.split(",") if task]
+    if not tasks or given.limit < 0:
+        raise BadInput("--tasks takes names with commas between them, --limit a number of questions")
+    found = examine(given.release, tasks, given.limit, given.cache, given.by, given.sign)
+    write_json(given.json, found.record())
+    print(found.render())
+    return 0
