@@ -5,6 +5,7 @@ of its own: lm-eval's are the package's; one's own are run as one wrote them. Th
 or from the Hub.
 """
 
+import math
 from collections.abc import Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -113,10 +114,9 @@ def _result(name: str, found: dict[str, Any], limit: int) -> TaskResult:
     scores = {}
     for key, value in rows.items():
         metric, comma, kind = key.partition(",")
-        if comma and not metric.endswith("_stderr"):
-            error = rows.get(f"{metric}_stderr,{kind}")
-            stderr = float(error) if isinstance(error, int | float) else None
-            scores[metric if kind == "none" else key] = Score(float(value), stderr, None, better.get(metric))
+        if comma and not metric.endswith("_stderr") and (number := _finite(value)) is not None:
+            stderr = _finite(rows.get(f"{metric}_stderr,{kind}"))
+            scores[metric if kind == "none" else key] = Score(number, stderr, None, better.get(metric))
     counts = found["n-samples"][name]
     return TaskResult(
         task=name,
@@ -130,3 +130,8 @@ def _result(name: str, found: dict[str, Any], limit: int) -> TaskResult:
         authors=(),
         scores=scores,
     )
+
+
+def _finite(value: object) -> float | None:
+    """None where lm-eval says "N/A", or that it does not know (nan)."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
