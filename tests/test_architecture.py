@@ -21,7 +21,7 @@ BELOW = {
     "parallel": {"model", "loss", "optim"},
     "run": {"batches", "model", "loss", "optim", "parallel"},
     "hugging_face": {"model"},
-    "evaluate": {"batches", "documents", "tokens", "model", "hugging_face", "run"},
+    "evaluate": {"batches", "documents", "tokens", "model", "hugging_face", "run", "sample"},
     "index": {"tokens"},
     "libre": {
         *("batches", "config", "documents", "evaluate", "hugging_face", "index", "model", "optim", "release", "run"),
@@ -79,6 +79,7 @@ DOORS = {
     "tqdm": {"run"},
     "transformers": {"hugging_face"},
     "gguf": {"hugging_face"},
+    "lm_eval": {"evaluate"},
     "pydivsufsort": {"index"},
     "jsonschema": {"release"},
     "rfc8785": {"records"},

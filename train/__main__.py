@@ -63,7 +63,7 @@ def _overview() -> str:
         "  python -m train fetch +experiment=NAME     bring here what it needs from the network",
         '  python -m train generate RELEASE "prompt"  text from a release: goes on, answers, or fills [MASK] in',
         "  python -m train chat RELEASE               a page to ask a model on, and whose words it answers in",
-        "  python -m train evaluate RELEASE           measure a release again, and compare with what it states",
+        "  python -m train evaluate RELEASE           measure a release again, or ask it tasks (--tasks)",
         "  python -m train plan +experiment=NAME      what a run costs before it is spent, or what a budget affords",
         "  python -m train audit RELEASE              is it free in practice? every check, and what is missing",
         "  python -m train rebuild RELEASE            make it again from what is in it, and compare bit for bit",

@@ -85,3 +85,23 @@ def test_too_large_and_not_an_archive(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "c.tgz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(BadInput, match="not an archive"):
         Archive(tmp_path / "c.tgz")
+
+
+def test_a_few_files_are_picked_out_of_a_tar_as_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = (
+        (entry("p/a.txt"), b"hello"),
+        (entry("p/link", tarfile.SYMTYPE, "/etc/passwd"), b""),
+        (entry("p/b.txt"), b"x"),
+    )
+    path = tar_of(tmp_path / "a.tgz", *files)
+    assert archives.pick(path, ["p/a.txt", "p/b.txt"]) == {"p/a.txt": b"hello", "p/b.txt": b"x"}
+    with pytest.raises(BadInput, match="there are p/a"):
+        archives.pick(path, ["p/aa.txt"])
+    with pytest.raises(BadInput, match="holds no"):
+        archives.pick(path, ["p/link"])
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(BadInput, match="not an archive"):
+        archives.pick(path, ["p/b.txt"])
+    monkeypatch.setattr(archives, "MAX_TOTAL_BYTES", 3)
+    with pytest.raises(BadInput, match="more than"):
+        archives.pick(tar_of(tmp_path / "large.tgz", *files), ["p/b.txt"])

@@ -68,6 +68,8 @@ class Config:
         learns, wanted = FAMILIES[self.model.name].OBJECTIVE, self.objective.name.value
         if learns != wanted:
             raise BadInput(f"objective={wanted}: a {self.model.name} learns by {learns}; leave the objective out")
+        if self.evaluate.tasks and learns not in {"causal", "permutation"}:
+            raise BadInput(f"evaluate.tasks: a {self.model.name} does not read from left to right; leave them out")
         if self.numerics.exact and self.run.precision != "auto":
             raise BadInput(f"run.precision={self.run.precision}: numerics=exact computes in float64; leave it out")
         if self.numerics.exact and self.optim.schedule is Schedule.cosine:

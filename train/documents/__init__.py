@@ -3,6 +3,7 @@
 from train.documents.configs import Kind, Reader, SourceConfig
 from train.documents.corpus import DataConfig, Summary, build_corpus, fetch
 from train.documents.licences import refusal
+from train.documents.registries import fetch_members
 from train.documents.rules import ExcludeConfig, RulesConfig
 from train.documents.store import (
     SPLITS,
@@ -26,6 +27,7 @@ __all__ = [
     "build_corpus",
     "documents_file",
     "fetch",
+    "fetch_members",
     "largest_group",
     "read_documents",
     "read_release_documents",

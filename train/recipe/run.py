@@ -11,7 +11,16 @@ import torch
 from train.batches import Objective, build_objective
 from train.config import Config, config_digest, public, resolved, to_yaml
 from train.documents import SPLITS, Kind, build_corpus, read_documents
-from train.evaluate import Text, evaluate_texts, expected_groups, prediction_bounds, read_texts
+from train.evaluate import (
+    Reader,
+    Text,
+    evaluate_texts,
+    expected_groups,
+    prediction_bounds,
+    prepare_tasks,
+    read_texts,
+    run_tasks,
+)
 from train.model import LanguageModel, build_model
 from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine
 from train.parallel import Replicas
@@ -48,6 +57,8 @@ class Run:
     def __init__(self, config: Config, folder: Path, replicas: Replicas) -> None:
         if config.release.sign:
             read_key(config.release.sign)  # a mistake is to be known before the training, not after it
+        if config.evaluate.tasks:
+            prepare_tasks(config.evaluate.tasks, Path(config.data.cache))
         self.config, self.folder, self.digest, self.replicas = config, folder, config_digest(config), replicas
         self.record = RunFolder(folder, public(resolved(config, recipe_only=True)))
         with write_atomically(folder / "config.yaml") as file:
@@ -175,6 +186,8 @@ class Run:
         found |= look_up(store, self._samples(model), texts)
         if self.config.evaluate.bias:
             found |= self._expected_groups(model, {text.language for text in texts})
+        if tasks := self.config.evaluate.tasks:
+            found["tasks"] = self._ask(model, tasks)
         return {**found, "objective": resolved(self.config.objective)}
 
     def _samples(self, model: LanguageModel) -> list[Tokens]:
@@ -188,6 +201,13 @@ class Run:
         tokenizer, size = load_tokenizer(self.folder / "tokens"), self.config.evaluate.batch_size
         groups = expected_groups(model, tokenizer, self.vocabulary(), sorted(languages), size)
         return {} if groups is None else {"bias": groups}
+
+    def _ask(self, model: LanguageModel, tasks: list[str]) -> Json:
+        """The scores on tasks, by name."""
+        config, tokenizer = self.config.evaluate, load_tokenizer(self.folder / "tokens")
+        reader = Reader(model, tokenizer, self.vocabulary(), config.batch_size)
+        found = run_tasks(reader, tasks, config.limit, Path(self.config.data.cache))
+        return {one.task: one.record() for one in found}
 
     def make_bounds(self, results: Json) -> Json:
         """Where the score of another seed is to be expected, from as many more trainings as are asked for."""

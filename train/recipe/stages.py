@@ -5,6 +5,7 @@ from typing import Any
 
 from train.config import Config, resolved
 from train.documents import fetch
+from train.evaluate import prepare_tasks
 from train.parallel import open_replicas
 from train.recipe.publishing import make_release
 from train.recipe.run import Run
@@ -17,7 +18,7 @@ from train.training import plan_of
 
 def fetch_for(config: Config) -> list[Path]:
     """Bring here what a run will need from the network."""
-    return fetch(config.data)
+    return [*fetch(config.data), *prepare_tasks(config.evaluate.tasks, Path(config.data.cache))]
 
 
 def run_recipe(config: Config) -> dict[str, Any]:

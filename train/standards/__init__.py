@@ -4,6 +4,7 @@ from train.standards.audit_record import audit_record
 from train.standards.build_record import TRAINING, build_record, rebuild_record
 from train.standards.croissant import croissant
 from train.standards.eu_summary import eu_summary
+from train.standards.evaluation import evaluation_record
 from train.standards.openness import mof, osaid
 from train.standards.reuse import reuse
 from train.standards.signature import is_signed, open_envelope, read_key, sign
@@ -16,6 +17,7 @@ __all__ = [
     "build_record",
     "croissant",
     "eu_summary",
+    "evaluation_record",
     "is_signed",
     "mof",
     "open_envelope",

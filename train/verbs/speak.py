@@ -49,9 +49,19 @@ def chat(words: list[str]) -> int:
 
 
 def evaluate(words: list[str]) -> int:
-    """Measure a release again."""
-    parser = parser_of("evaluate", "Measure a release's bits per byte again, and compare with what it states.")
+    """Measure a release again, or ask it tasks."""
+    parser = parser_of(
+        "evaluate",
+        "Measure a release's bits per byte again, and compare with what it states; or, with --tasks, ask it tasks.",
+    )
+    parser.add_argument("--tasks", metavar="A,B", help="lm-eval's by name or .yaml file, BIG-bench's as bigbench:NAME")
+    parser.add_argument("--limit", type=int, default=0, metavar="N", help="of each task the first N questions (all)")
+    parser.add_argument("--by", default="not named", metavar="NAME", help="who asks, for the statement")
+    parser.add_argument("--sign", default="", metavar="KEY", help="sign the statement with this private key (PEM)")
+    parser.add_argument("--cache", type=Path, default=Path("cache"), help="where task files are kept (cache/)")
     given = parser.parse_args(words)
+    if given.tasks is not None:
+        return _ask(given)
     from train.evaluate import measure_again
 
     answer = measure_again(given.release)
@@ -71,3 +81,16 @@ def _sampling(given: argparse.Namespace) -> "Sampling":
     from train.sample import Sampling
 
     return Sampling(max_tokens=given.max_tokens, temperature=given.temperature, top_k=given.top_k, seed=given.seed)
+
+
+def _ask(given: argparse.Namespace) -> int:
+    from train.libre import examine
+    from train.records import BadInput
+
+    tasks = [task for task in given.tasks.split(",") if task]
+    if not tasks or given.limit < 0:
+        raise BadInput("--tasks takes names with commas between them, --limit a number of questions")
+    found = examine(given.release, tasks, given.limit, given.cache, given.by, given.sign)
+    write_json(given.json, found.record())
+    print(found.render())
+    return 0

@@ -7,7 +7,7 @@ from train.libre.audit.subject import Subject
 from train.records import digest_file, printable
 from train.release import SUMS, root_digest, unlike_schema
 
-_LATER = r"attest/(rebuilds|audits|withdrawals)/[\w.-]+\.json"  # statements that come after the seal
+_LATER = r"attest/(rebuilds|audits|withdrawals|evaluations)/[\w.-]+\.json"  # statements that come after the seal
 
 
 def whole(subject: Subject) -> Answer:

@@ -210,6 +210,11 @@ class Subject:
             }
             yield run["byproducts"][0]["annotations"] | about
 
+    def evaluations(self) -> Iterator[dict[str, Any]]:
+        """What was found of this release later: {"by", "time", "environment", "tasks"}, and the key that signed it."""
+        for statement, key in self._statements("evaluations"):
+            yield statement["predicate"] | {"key": key}
+
     def _statements(self, kind: str) -> Iterator[tuple[dict[str, Any], str]]:
         """What lies under attest/ about this release, and the key that signed it; what is about another is passed over.
 

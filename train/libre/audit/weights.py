@@ -199,7 +199,16 @@ def scores(subject: Subject) -> Answer:
         return failed("release.json and evaluation/results.json state different results")
     if not found["same"]:
         return failed(f"{found['stated']:.4f} bits per byte are stated, {found['measured']:.4f} were measured")
-    return verified(f"measured again: {found['measured']:.4f} bits per byte, as stated")
+    return verified(f"measured again: {found['measured']:.4f} bits per byte, as stated{_asked(subject)}")
+
+
+def _asked(subject: Subject) -> str:
+    """Which tasks' scores are stated, by whom: they are not asked again here, what they ask is not in the release."""
+    by = {"its publisher": subject.record["results"].get("tasks", {})}
+    for later in subject.evaluations():
+        by[str(later["by"])] = by.get(str(later["by"]), {}) | later["tasks"]
+    said = [f"{', '.join(tasks)} (by {who})" for who, tasks in by.items() if tasks]
+    return printable(f"; declared, not asked again: {'; '.join(said)}")[:240] if said else ""
 
 
 CHECKS: Checks = {
