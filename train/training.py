@@ -121,7 +121,7 @@ def train_other_seeds(job: Job, config: Config, score: Callable[[LanguageModel],
 
 def help_training(config: Config) -> None:
     """What every process of a run but the first does: wait until it is called to a training, and take its share."""
-    with open_replicas() as replicas:
+    with open_replicas(config.run.hang_after) as replicas:
         if replicas.called():
             folder = Path(config.run.folder) / config.run.name
             machine = Choices(**read_json(folder / "machine.json"))
