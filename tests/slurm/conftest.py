@@ -28,7 +28,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A clone of the project as a user has it: train/, configs/, slurm/ and .venv/bin/python; runs/ is its own."""
+    """A clone of the project as a user has it; its runs/ is its own."""
     folder = tmp_path / "project"
     (folder / ".venv" / "bin").mkdir(parents=True)
     for name in ("train", "configs", "slurm", "constraints.txt", "pyproject.toml", "LICENSE"):
@@ -39,7 +39,6 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.fixture
-def words(school: Path) -> list[str]:
-    """A run in exact arithmetic of half a minute, whose weights any number of processes make."""
-    return small_run(school, Path("runs"), "numerics=exact")
+def exact_run(school: Path, *more: str) -> list[str]:
+    """A run in exact arithmetic, whose weights any number of processes make, in the folder that it is started in."""
+    return small_run(school, Path("runs"), "numerics=exact", "run.log_every=1", "run.checkpoint_every=1000", *more)

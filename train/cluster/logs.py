@@ -34,6 +34,12 @@ class _Both:
         return getattr(self._stream, name)
 
 
+def note(text: str) -> None:
+    """Write into this process's log alone: of a thousand processes nobody wants to read all tracebacks at once."""
+    sys.stderr.flush()
+    os.write(sys.stderr.fileno(), text.encode())
+
+
 @contextmanager
 def rank_log(folder: Path, place: Place) -> Iterator[None]:
     """Keep what this process says in `folder`/logs; one that is alone needs no log beside its output."""

@@ -17,7 +17,7 @@ def requeue(code: int, most: int) -> str:
     """Start this job again, whose command ended with `code`; what was done and why, in words.
 
     Nothing is done where there is nothing to go on with (0), where a mistake is to be mended (2), where somebody has
-    cancelled the job, and after `most` restarts. Raises BadInput outside a job.
+    cancelled the job, where SLURM has done it (a node died), and after `most` restarts. Raises BadInput outside a job.
     """
     job = os.environ.get("SLURM_JOB_ID")
     if not job:
@@ -27,8 +27,11 @@ def requeue(code: int, most: int) -> str:
     restarts = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
     if restarts >= most:
         return f"not requeued: exit code {code}, and the job was started again {restarts} times already"
-    if _job_state(job) == "CANCELLED":
-        return "not requeued: somebody has cancelled the job"
+    state, reason = _state(job)
+    if state == "PENDING":
+        return "requeued by SLURM itself"
+    if state != "RUNNING" and reason != "TimeLimit":
+        return f"not requeued: somebody has cancelled the job ({state})"
     failed = _ask("scontrol", "requeue", job).stderr.strip()
     if failed:
         return f"not requeued: exit code {code}, and scontrol says: {failed}"
@@ -50,9 +53,14 @@ def node_address(node: str) -> str:
     return found[1]
 
 
-def _job_state(job: str) -> str:
-    found = re.search(r"JobState=(\w+)", _ask("scontrol", "show", "job", job).stdout)
-    return found[1] if found else ""
+def _state(job: str) -> tuple[str, str]:
+    """A job's state and the reason for it. While its processes end, scontrol says COMPLETING and not why, but for the
+    time limit."""
+    shown = _ask("scontrol", "show", "job", job)
+    found = re.search(r"JobState=(\w+) Reason=(\w+)", shown.stdout)
+    if not found:
+        raise BadInput(f"scontrol does not know the job {job}: {shown.stderr.strip()}")
+    return found[1], found[2]
 
 
 def _ask(*words: str) -> subprocess.CompletedProcess[str]:

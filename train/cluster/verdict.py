@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
-_GRACE = 8  # beats: once one has failed, a process that is silent for so long is the cause
+_GRACE = 8  # beats: once one has failed, a process that is silent for so long is the cause; if none is, the one itself
 
 
 @dataclass(kw_only=True, frozen=True)
@@ -66,7 +66,7 @@ class Judge:
     """Looks at all words once a beat. `patience`: beats."""
 
     def __init__(self, patience: int) -> None:
-        self._patience = patience
+        self._patience, self._grace = patience, max(1, min(_GRACE, patience // 2))
         self._beats: dict[int, int] = {}
         self._silent: dict[int, int] = {}
         self._moves: list[int] = []
@@ -81,14 +81,14 @@ class Judge:
                 line = f"{word.name} ended: {word.failure}"
                 return Verdict(code=word.end, line=line, standing=_standing(words), about=word.rank)
         failed = [word for word in here if word.failure]
-        silence = min(_GRACE, self._patience) if failed else self._patience
+        silence = self._grace if failed else self._patience
         for word in here:
             if self._silent[word.rank] >= silence:
                 line = f"{word.name} no longer answers; it was last heard of at: {word.place}"
                 return Verdict(
                     code=os.EX_TEMPFAIL, line=line, standing=_standing(words), about=word.rank, lost=True
                 )  # fmt: skip
-        if failed and (self._failing > _GRACE or len(here) == 1):
+        if failed and (self._failing > self._grace or len(here) == 1):
             line = f"{failed[0].name} failed at {failed[0].place}: {failed[0].failure}"
             return Verdict(code=1, line=line, standing=_standing(words), about=failed[0].rank)
         if self._still >= self._patience and len(here) > 1:

@@ -22,6 +22,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from train.cluster.logs import note
 from train.cluster.place import Place
 from train.cluster.slurm import kill_step
 from train.cluster.verdict import Judge, Verdict, Word
@@ -91,7 +92,7 @@ class Watch:
             self._word = replace(self._word, end=code, failure=why)
             time.sleep(_LAST_BEATS * _BEAT)
         else:
-            traceback.print_exception(error)
+            note("".join(traceback.format_exception(error)))
             self._word = replace(self._word, failure=printable(f"{type(error).__name__}: {error}")[:500])
             self._thread.join()
         self._gone.set()
