@@ -1,6 +1,5 @@
 """The training of a run whose documents and tokens are there: what it is given, what is foretold, and who helps."""
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -66,7 +65,7 @@ def plan_of(config: Config, replicas: Replicas, device: str) -> Plan:
         config.parallel,
         replicas.count,
         parameters=sum(p.numel() for p in model.parameters()),
-        memory=device_memory_bytes(device) / (1 if device == "cuda" else int(os.environ.get("LOCAL_WORLD_SIZE", "1"))),
+        memory=device_memory_bytes(device) / (1 if device == "cuda" else replicas.local_count),
         sequences_per_step=config.optim.sequences_per_step,
     )
     check_axes(model, plan)

@@ -96,7 +96,7 @@ class Cluster:
         self._daemon("slurmctld", ["slurmctld", "-D", "-c"])
         for node in NODES:
             self._daemon(node, ["slurmd", "-D", "-N", node])
-        until(lambda: self.node_states() == dict.fromkeys(NODES, "idle"), 60, "two idle nodes")
+        until(self.idle, 60, "two idle nodes")
 
     def _daemon(self, name: str, command: list[str]) -> None:
         log = self._daemons.enter_context((self.folder / f"{name}.out").open("w"))
@@ -109,13 +109,13 @@ class Cluster:
         assert done.returncode == 0, f"{' '.join(words)}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def node_states(self) -> dict[str, str]:
-        """The state of each node: {"n1": "idle", ...}."""
+    def idle(self) -> bool:
+        """Whether both nodes take jobs and have none."""
         done = subprocess.run(
             ["sinfo", "--noheader", "--Node", "--format=%N %t"],
             env=self.environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        return dict(line.split() for line in done.stdout.splitlines())
+        return done.stdout.split() == ["n1", "idle", "n2", "idle"]
 
     def submit(self, folder: Path, *words: str, **variables: str) -> str:
         """sbatch in `folder`; the job's number."""

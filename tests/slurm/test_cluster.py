@@ -51,7 +51,7 @@ def said(project: Path, number: str) -> str:
 
 def finish(cluster: Cluster, project: Path, number: str, restarts: int) -> None:
     """The job ends well, after so many restarts."""
-    job = cluster.wait(number, "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", seconds=150)
+    job = cluster.wait(number, "COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", seconds=300)
     assert (job["JobState"], job["Restarts"]) == ("COMPLETED", str(restarts)), said(project, number)
 
 
@@ -63,7 +63,7 @@ def test_two_nodes_make_the_weights_of_one(cluster: Cluster, project: Path, scho
     assert chain(project / "runs" / "small") == alone
     logs = project / "runs" / "small" / "logs"
     assert "rank 1 of 2 on n2" in (logs / "rank-1.txt").read_text()
-    assert "6 steps" in (logs / "rank-0.txt").read_text() or "training" in (logs / "rank-0.txt").read_text()
+    assert "tokens     35,266 to train on" in (logs / "rank-0.txt").read_text()
 
 
 def signalled(cluster: Cluster, number: str) -> None:
@@ -86,7 +86,7 @@ def test_a_disturbed_job_comes_back(
     disturb, cluster: Cluster, project: Path, school: Path, undisturbed: list[dict], tmp_path: Path
 ) -> None:
     number = cluster.submit(project, *TWO, *exact_run(school, *LONG, "run.checkpoint_every=10"))
-    until(lambda: steps(project) > 15, 60, "steps")
+    until(lambda: steps(project) > 15, 180, "steps")
     disturb(cluster, number)
     finish(cluster, project, number, 1)
     assert "going on from step" in said(project, number)
@@ -105,9 +105,9 @@ def test_ten_preemptions(cluster: Cluster, project: Path, school: Path, undistur
     number = cluster.submit(project, *TWO, *exact_run(school, *LONG))
     for time_ in range(1, 11):
         before = steps(project)
-        until(lambda before=before: steps(project) > before, 60, f"steps before preemption {time_}")
+        until(lambda before=before: steps(project) > before, 180, f"steps before preemption {time_}")
         cluster.submit(project, "--partition=first", "--nodes=2", "--exclusive", "--wrap=true")
-        cluster.wait(number, "PENDING", seconds=60)
+        cluster.wait(number, "PENDING", seconds=120)
         assert cluster.job(number)["Restarts"] == str(time_)
     finish(cluster, project, number, 10)
     assert said(project, number).count("saved; the same command goes on") == 10
@@ -117,7 +117,7 @@ def test_ten_preemptions(cluster: Cluster, project: Path, school: Path, undistur
 @pytest.mark.slow
 def test_a_cancelled_job_stays_cancelled(cluster: Cluster, project: Path, school: Path) -> None:
     number = cluster.submit(project, *TWO, *exact_run(school, *LONG))
-    until(lambda: steps(project) > 5, 60, "steps")
+    until(lambda: steps(project) > 5, 180, "steps")
     cluster.ask("scancel", number)
     assert cluster.wait(number, "CANCELLED", "PENDING", "RUNNING", seconds=60)["JobState"] == "CANCELLED"
     until(lambda: "not requeued: somebody has cancelled the job" in said(project, number), 10, "the reason")
@@ -135,8 +135,11 @@ def test_a_mistake_does_not_come_back(cluster: Cluster, project: Path, school: P
 
 @pytest.mark.slow
 def test_it_goes_on_with_fewer_nodes(cluster: Cluster, project: Path, school: Path, undisturbed: list[dict]) -> None:
-    number = cluster.submit(project, "--nodes=1-2", *TWO, *exact_run(school, *LONG, "run.checkpoint_every=10"))
-    until(lambda: steps(project) > 15, 60, "steps")
+    until(cluster.idle, 60, "two idle nodes")
+    words = exact_run(school, *LONG, "run.checkpoint_every=10")
+    number = cluster.submit(project, "--nodes=1-2", *TWO, *words)
+    until(lambda: steps(project) > 15, 180, "steps")
+    assert cluster.job(number)["NumNodes"] == "2"
     cluster.ask("scontrol", "update", "nodename=n2", "state=down", "reason=test")
     try:
         finish(cluster, project, number, 1)
@@ -151,9 +154,9 @@ def test_a_signal_before_the_training(cluster: Cluster, project: Path, school: P
     """In the documents, or whatever comes next: what is done stays done."""
     number = cluster.submit(project, *TWO, *exact_run(school, *LONG))
     for moment in ("documents", "done/tokens.json"):
-        until((project / "runs" / "small" / moment).exists, 60, moment)
+        until((project / "runs" / "small" / moment).exists, 180, moment)
         cluster.ask("scancel", "--signal=USR1", number)
-        cluster.wait(number, "PENDING", seconds=60)
+        cluster.wait(number, "PENDING", seconds=120)
     finish(cluster, project, number, 2)
     assert "exit code 138" in said(project, number)
     assert chain(project / "runs" / "small") == undisturbed

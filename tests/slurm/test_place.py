@@ -9,6 +9,7 @@ from train.records import BadInput
 STEP = {
     "SLURM_JOB_ID": "4711", "SLURM_STEP_ID": "2", "SLURM_PROCID": "5", "SLURM_LOCALID": "1", "SLURM_NTASKS": "8",
     "SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NODELIST": "localhost,n[2-4]", "SLURMD_NODENAME": "n3",
+    "SLURM_STEP_TASKS_PER_NODE": "2(x4)",
 }  # fmt: skip
 
 
@@ -30,7 +31,7 @@ def test_the_first_of_a_list_of_nodes(nodes: str, first: str) -> None:
 
 def test_within_srun() -> None:
     place = find_place(STEP)
-    assert (place.rank, place.count, place.local_rank, place.node) == (5, 8, 1, "n3")
+    assert (place.rank, place.count, place.local_rank, place.local_count, place.node) == (5, 8, 1, 2, "n3")
     assert (place.host, place.first, place.serves) == ("localhost", False, False)
     assert place.port == find_place({**STEP, "SLURM_PROCID": "0"}).port == 10_000 + 4713
     assert find_place({**STEP, "SLURM_PROCID": "0"}).serves

@@ -30,7 +30,7 @@ def four(**changes: object) -> list[Word]:
 
 
 def test_a_silent_process_is_lost_and_named() -> None:
-    words, judge = four(alone=True), Judge(PATIENCE)
+    words, judge = four(at_length=True), Judge(PATIENCE)
     assert beats(words, PATIENCE, judge, silent=(2,)) is None
     verdict = beats(words, 1, judge, silent=(2,))
     assert verdict is not None
@@ -51,9 +51,9 @@ def test_nothing_moves() -> None:
     assert verdict.standing == "  step 7, adding up: ranks 0-1, 3\n  step 6: rank 2 (n2)"
 
 
-def test_while_the_first_works_alone_nothing_needs_to_move() -> None:
+def test_while_the_first_takes_its_time_nothing_needs_to_move() -> None:
     words = four()
-    words[0] = replace(words[0], alone=True)
+    words[0] = replace(words[0], at_length=True)
     assert beats(words, 50 * PATIENCE, Judge(PATIENCE)) is None
 
 
@@ -107,6 +107,7 @@ def start(folder: str, how: str) -> list[subprocess.Popen[str]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     step = {"SLURM_JOB_ID": "1", "SLURM_STEP_NUM_TASKS": "2", "SLURM_STEP_NODELIST": "localhost"}
+    step |= {"SLURM_STEP_TASKS_PER_NODE": "2"}
     return [
         subprocess.Popen(
             [sys.executable, "-c", _PROGRAM, folder, how], cwd=ROOT, text=True,

@@ -14,11 +14,13 @@ _PORTS = range(10_000, 30_000)  # below those that a system gives out by itself
 
 @dataclass(kw_only=True, frozen=True)
 class Place:
-    """Process `rank` of `count`, the `local_rank`-th on its node. All meet at `host`:`port`; one `serves` there."""
+    """Process `rank` of `count`, the `local_rank`-th of `local_count` on its node. All meet at `host`:`port`; one
+    `serves` there."""
 
     rank: int = 0
     count: int = 1
     local_rank: int = 0
+    local_count: int = 1
     node: str = ""
     host: str = "localhost"
     port: int = 0
@@ -49,6 +51,7 @@ def _by_torchrun(said: Mapping[str, str]) -> Place:
         rank=rank,
         count=int(said["WORLD_SIZE"]),
         local_rank=int(said.get("LOCAL_RANK", "0")),
+        local_count=int(said.get("LOCAL_WORLD_SIZE", "1")),
         node=socket.gethostname(),
         host=said.get("MASTER_ADDR", "localhost"),
         port=int(said.get("MASTER_PORT", "0")),
@@ -63,6 +66,7 @@ def _by_slurm(said: Mapping[str, str]) -> Place:
         rank=rank,
         count=int(said["SLURM_STEP_NUM_TASKS"]),
         local_rank=int(said["SLURM_LOCALID"]),
+        local_count=int(re.split(r"\D", said["SLURM_STEP_TASKS_PER_NODE"])[0]),  # "4(x2)"
         node=said.get("SLURMD_NODENAME") or socket.gethostname(),
         host=said.get("MASTER_ADDR") or _address(first_host(said["SLURM_STEP_NODELIST"])),
         port=int(said.get("MASTER_PORT") or _PORTS[step % len(_PORTS)]),

@@ -91,9 +91,11 @@ class Step:
     def __init__(self, job: Job, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
         self._job, self.optimizers, self.model = job, optimizers, job.model
         from lightning_fabric import Fabric  # brings torch._dynamo: seconds that a mistyped key need not wait for
+        from lightning_fabric.plugins.environments import LightningEnvironment
 
         precision: Any = Precision.FABRIC[job.choices.precision]
-        self._fabric = Fabric(accelerator=job.choices.device, devices=1, precision=precision)
+        met = LightningEnvironment()  # the processes have met already: Fabric need not look for SLURM or torchrun
+        self._fabric = Fabric(accelerator=job.choices.device, devices=1, precision=precision, plugins=[met])
         self._share = job.mesh.share(job.optim.sequences_per_step)
         self._passes = micro_steps(self._share.stop - self._share.start, job.parallel.sequences_per_device)
         self._precision = Precision.DTYPE[job.choices.precision]
