@@ -18,7 +18,8 @@ BELOW = {
     "model": set(),
     "loss": set(),
     "optim": set(),
-    "parallel": {"model", "loss", "optim"},
+    "cluster": set(),
+    "parallel": {"cluster", "model", "loss", "optim"},
     "run": {"batches", "model", "loss", "optim", "parallel"},
     "hugging_face": {"model"},
     "evaluate": {"batches", "documents", "tokens", "model", "hugging_face", "run", "sample"},
@@ -55,7 +56,9 @@ BELOW = {
             "watching",
         ),
     },
-    "verbs": {"training", "config", "plan", "recipe", "release", "run", "sample", "evaluate", "libre", "serve"},
+    "verbs": {
+        *("cluster", "training", "config", "plan", "recipe", "release", "run", "sample", "evaluate", "libre", "serve"),
+    },
     "__main__": {"verbs"},
     "__init__": set(),
 }

@@ -13,7 +13,8 @@ _CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 yes, 1 no, 2 it could not be asked (said in one line); 128 + n when stopped by signal n."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, _terminate)
     try:
         if not words:
             print(_overview())
@@ -71,6 +72,7 @@ def _overview() -> str:
         "  python -m train withdraw RELEASE ...       a text may no longer be used: take it out, and say so",
         "  python -m train compare RELEASE RELEASE    ingredients, choices, cost and scores side by side",
         '  python -m train trace RELEASE "text"       which training documents hold these words, and who wrote them',
+        "  python -m train requeue CODE               in a SLURM script: start the job again (docs/cluster.md)",
     ]
     return "\n".join(lines)
 

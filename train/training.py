@@ -1,6 +1,5 @@
 """The training of a run whose documents and tokens are there: what it is given, what is foretold, and who helps."""
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
@@ -66,7 +65,7 @@ def plan_of(config: Config, replicas: Replicas, device: str) -> Plan:
         config.parallel,
         replicas.count,
         parameters=sum(p.numel() for p in model.parameters()),
-        memory=device_memory_bytes(device) / (1 if device == "cuda" else int(os.environ.get("LOCAL_WORLD_SIZE", "1"))),
+        memory=device_memory_bytes(device) / (1 if device == "cuda" else replicas.local_count),
         sequences_per_step=config.optim.sequences_per_step,
     )
     check_axes(model, plan)
@@ -121,7 +120,7 @@ def train_other_seeds(job: Job, config: Config, score: Callable[[LanguageModel],
 
 def help_training(config: Config) -> None:
     """What every process of a run but the first does: wait until it is called to a training, and take its share."""
-    with open_replicas() as replicas:
+    with open_replicas(config.run.hang_after) as replicas:
         if replicas.called():
             folder = Path(config.run.folder) / config.run.name
             machine = Choices(**read_json(folder / "machine.json"))

@@ -1,6 +1,5 @@
 """What each stage does, and what it is made from."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,6 @@ class Run:
         with write_atomically(folder / "config.yaml") as file:
             file.write(to_yaml(public(resolved(config))))
         self.machine = self._choose()
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(config.data.cache).resolve() / "compiled"))
 
     def _choose(self) -> Choices:
         """What this run computes in: what the user says, else what was chosen before, else by a look at the machine."""

@@ -24,7 +24,7 @@ def fetch_for(config: Config) -> list[Path]:
 def run_recipe(config: Config) -> dict[str, Any]:
     """Run what is not yet done; returns the release's release.json."""
     folder = Path(config.run.folder) / config.run.name
-    with lock_folder(folder), open_replicas() as replicas:
+    with open_replicas(config.run.hang_after) as replicas, lock_folder(folder):
         run = Run(config, folder, replicas)
         plan_of(config, replicas, run.machine.device)  # what cannot be shared out is known before anything is done
         stage = run.record.stage

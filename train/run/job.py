@@ -28,7 +28,8 @@ class RunConfig:
     """How a run goes. `precision`, `compile` and `threads` left at auto (0) are chosen by a look at the machine.
 
     A checkpoint is made every `checkpoint_every` steps and replaced by the next; `publish` of them, evenly spaced, are
-    kept for the release, with the initial weights.
+    kept for the release, with the initial weights. Of several processes, one that is not heard of for `hang_after`
+    seconds is lost, and a step in which nothing moves for so long hangs: all then end, and say who stood where.
     """
 
     name: str = field(metadata=MACHINE)
@@ -41,13 +42,14 @@ class RunConfig:
     checkpoint_every: int = field(default=50, metadata=MACHINE)
     evaluate_every: int = field(default=100, metadata=MACHINE)
     log_every: int = field(default=5, metadata=MACHINE)
+    hang_after: int = field(default=600, metadata=MACHINE)
     prompts: list[str] = field(default_factory=list, metadata=MACHINE)
 
     def __post_init__(self) -> None:
         for name, allowed in (("precision", ("auto", "float32", "bfloat16")), ("compile", ("auto", "blocks", "none"))):
             if getattr(self, name) not in allowed:
                 raise BadInput(f"run.{name}={getattr(self, name)}: one of {', '.join(allowed)}")
-        for name in ("publish", "checkpoint_every", "evaluate_every", "log_every"):
+        for name in ("publish", "checkpoint_every", "evaluate_every", "log_every", "hang_after"):
             if getattr(self, name) < 1:
                 raise BadInput(f"run.{name}={getattr(self, name)}: must be at least 1")
         if self.threads < 0 or not 0 <= self.seed < 2**53:

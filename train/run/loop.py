@@ -45,6 +45,7 @@ def train(job: Job) -> Json:
     silent = not job.replicas.first
     with job.open_metrics(done) as metrics, StopFlag() as stop, bar:
         for step, batch in enumerate(batches, start=done + 1):
+            job.replicas.at(f"step {step}")
             loss, norm, rate = take_step(step, batch)
             bar.update(tokens)
             if not silent and (step % run.log_every == 0 or step in (1, job.last_step)):
@@ -52,7 +53,7 @@ def train(job: Job) -> Json:
                 speed = clock.speed(step * tokens)
                 metrics.log(step, loss=loss, gradient_norm=norm, learning_rate_factor=rate, tokens_per_second=speed)
             if job.watches and (step % run.evaluate_every == 0 or step == job.last_step):
-                with clock.paused(), eagerly(), at_rest(model):
+                with clock.paused(), eagerly(), at_rest(model), job.replicas.at_length("evaluation"):
                     seen = job.watch(model, step)
                 if not silent:
                     metrics.log(step, **seen)
@@ -90,10 +91,12 @@ class Step:
     def __init__(self, job: Job, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
         self._job, self.optimizers, self.model = job, optimizers, job.model
         from lightning_fabric import Fabric  # brings torch._dynamo: seconds that a mistyped key need not wait for
+        from lightning_fabric.plugins.environments import LightningEnvironment
 
         precision: Any = Precision.FABRIC[job.choices.precision]
         devices: Any = 1 if job.choices.device == "cpu" else [torch.cuda.current_device()]
-        self._fabric = Fabric(accelerator=job.choices.device, devices=devices, precision=precision)
+        met = LightningEnvironment()  # the processes have met already: Fabric need not look for SLURM or torchrun
+        self._fabric = Fabric(accelerator=job.choices.device, devices=devices, precision=precision, plugins=[met])
         self._share = job.mesh.share(job.optim.sequences_per_step)
         self._passes = micro_steps(self._share.stop - self._share.start, job.parallel.sequences_per_device)
         self._precision = Precision.DTYPE[job.choices.precision]
@@ -121,6 +124,7 @@ class Step:
             loss = self._loss(hidden.flatten(0, 1), targets.flatten()) / max(1, predicted)
             self._fabric.backward(loss)
             total += loss.detach()
+        job.replicas.part("adding up the gradients")
         job.mesh.add_up(total, model.parameters())
         return total.item(), clip_gradients(model.parameters(), job.optim.clip_norm).item()
 

@@ -57,10 +57,16 @@ class Metrics:
             file.writelines(json.dumps(row) + "\n" for row in kept)
         self._file = path.open("a", encoding="utf-8", buffering=1)
         self._wandb = _start_wandb(folder, logger, name, config) if logger.name is LoggerName.wandb else None
+        self._offline = self._wandb is not None and logger.mode is WandbMode.offline
+        for row in kept if self._offline else ():  # wandb joins no offline parts: the last one holds the whole run
+            self._send(**row)
 
     def log(self, step: int, **values: Any) -> None:
         """One line. Text goes to the file alone."""
         self._file.write(json.dumps({"step": step, **values}) + "\n")
+        self._send(step, **values)
+
+    def _send(self, step: int, **values: Any) -> None:
         if self._wandb is not None:
             numbers = {key: value for key, value in values.items() if isinstance(value, int | float)}
             self._wandb.log(numbers, step=step)
@@ -73,6 +79,8 @@ class Metrics:
         self._file.close()
         if self._wandb is not None:
             self._wandb.finish()
+            if self._offline:
+                say(f"wandb      where there is a network: wandb sync {Path(self._wandb.dir).parent}")
 
 
 def _start_wandb(folder: Path, logger: LoggerConfig, name: str, config: dict[str, Any]) -> Any:

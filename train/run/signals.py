@@ -1,4 +1,5 @@
-"""SIGTERM and Ctrl-C ask for a stop: the handler sets a flag, the loop saves at the end of its step and leaves."""
+"""SIGTERM, SIGUSR1 (SLURM's `--signal=USR1@120`) and Ctrl-C ask for a stop: the handler sets a flag, the loop saves at
+the end of its step and leaves."""
 
 import signal
 from types import FrameType, TracebackType
@@ -6,7 +7,10 @@ from typing import Any
 
 
 class Stopped(Exception):  # noqa: N818 - what happened, not an error
-    """The run was asked to stop, and has saved. `code` is what the process should exit with (128 + signal)."""
+    """The run was asked to stop, and has saved. `code` is what the process should exit with (128 + signal); `agreed`:
+    several processes have stopped together."""
+
+    agreed = True
 
     def __init__(self, number: int, step: int) -> None:
         name = signal.Signals(number).name
@@ -15,14 +19,14 @@ class Stopped(Exception):  # noqa: N818 - what happened, not an error
 
 
 class StopFlag:
-    """While it is entered, the first SIGTERM or SIGINT is remembered in `received`; a second SIGINT interrupts."""
+    """While it is entered, the first such signal is remembered in `received`; a second SIGINT interrupts."""
 
     def __init__(self) -> None:
         self.received: int | None = None
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "StopFlag":
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
             self._before[number] = signal.signal(number, self._handle)
         return self
 

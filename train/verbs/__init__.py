@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from train.verbs.free import audit, compare, rebuild, remake, trace, withdraw
 from train.verbs.plan import plan
+from train.verbs.requeue import requeue_job
 from train.verbs.run import fetch, run
 from train.verbs.speak import chat, evaluate, generate
 
@@ -21,4 +22,5 @@ VERBS: dict[str, Callable[[list[str]], int]] = {
     "withdraw": withdraw,
     "trace": trace,
     "compare": compare,
+    "requeue": requeue_job,
 }

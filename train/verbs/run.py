@@ -1,10 +1,10 @@
 """The recipe, and what it needs from the network."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from train.cluster import Lost, find_place, rank_log, use_caches
 from train.verbs.words import take, write_json
 
 _RUN_HELP = """python -m train +experiment=NAME [group=choice] [group.key=value ...]
@@ -41,21 +41,24 @@ def run(words: list[str]) -> int:
 
 def follow(config: Any, json_file: str | None) -> int:
     """Run the recipe of this config to its release."""
+    place, folder = find_place(), Path(config.run.folder) / config.run.name
+    use_caches(Path(config.data.cache))
     from train.recipe import Stopped, run_recipe
     from train.release import describe
     from train.training import help_training
 
-    try:
-        if int(os.environ.get("RANK", "0")):
-            help_training(config)
-            return 0
-        record = run_recipe(config)
-    except Stopped as stopped:
-        print(stopped, file=sys.stderr)
-        return stopped.code
-    folder = Path(config.run.folder) / config.run.name / "release"
-    write_json(json_file, record)
-    print(describe(record, folder))
+    with rank_log(folder, place):
+        try:
+            if not place.first:
+                help_training(config)
+                return 0
+            record = run_recipe(config)
+        except (Stopped, Lost) as ended:
+            if place.first or isinstance(ended, Lost):
+                print(ended, file=sys.stderr)
+            return ended.code
+        write_json(json_file, record)
+        print(describe(record, folder / "release"))
     return 0
 
 
@@ -68,7 +71,9 @@ def fetch(words: list[str]) -> int:
     from train.config import compose
     from train.recipe import fetch_for
 
-    fetched = [str(path) for path in fetch_for(compose(words))]
+    config = compose(words)
+    use_caches(Path(config.data.cache))
+    fetched = [str(path) for path in fetch_for(config)]
     write_json(json_file, fetched)
     print("\n".join(fetched) or "nothing to fetch beforehand")
     return 0

@@ -1,0 +1,25 @@
+"""What a batch script does when its command has failed: the job comes back, or it is said why not."""
+
+import argparse
+
+from train.cluster import MOST_RESTARTS, requeue
+from train.verbs.words import write_json
+
+
+def requeue_job(words: list[str]) -> int:
+    """Start a SLURM job again; exits with the code that it was given."""
+    parser = argparse.ArgumentParser(
+        prog="python -m train requeue",
+        description="Start this SLURM job again, from its batch script: srun ... || python -m train requeue $?",
+        epilog="Nothing is requeued after 0 (done) and 2 (a mistake to be mended), nor a job that somebody cancelled.",
+    )
+    parser.add_argument("code", type=int, help="the exit code of the command that failed: $?")
+    parser.add_argument(
+        "--most", type=int, default=MOST_RESTARTS, metavar="N", help=f"at most N restarts of a job ({MOST_RESTARTS})"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write the answer to FILE, for a program")
+    given = parser.parse_args(words)
+    said = requeue(given.code, given.most)
+    write_json(given.json, {"code": given.code, "said": said})
+    print(said)
+    return int(given.code)
