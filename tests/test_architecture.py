@@ -80,6 +80,8 @@ DOORS = {
     "transformers": {"hugging_face"},
     "gguf": {"hugging_face"},
     "pydivsufsort": {"index"},
+    "sacrebleu": {"evaluate"},
+    "rouge_score": {"evaluate"},
     "jsonschema": {"release"},
     "rfc8785": {"records"},
     "psutil": {"numerics"},

@@ -45,9 +45,9 @@ class SourceConfig:
     table and the texts that `reader: table` reads. `where` and `latest` select documents by a column and by date.
     `fields` says which column, or which text with {columns} in it, becomes which field of a `Document`, and
     `licence_names` turns their names for licences into SPDX's. `most_bytes` ends the reading of a stream that is larger
-    than anybody needs (0: never). `rights_reserved`: whether authors or sites reserved their rights against such use, and
-    the day on which that was looked up; `generator`: what wrote the texts, where nobody did. Both are for the data card
-    and the audit.
+    than anybody needs (0: never). `rights_reserved`: whether authors or sites reserved their rights against such use,
+    and the day on which that was looked up; `generator`: what wrote the texts, where nobody did. Both are for the data
+    card and the audit.
     """
 
     kind: Kind

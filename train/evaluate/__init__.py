@@ -1,16 +1,20 @@
 """Evaluation: bits per byte on the held-out documents, and the 5-gram they are held against."""
 
 from train.evaluate.again import measure_again
+from train.evaluate.baselines import TASKS, Task, score, score_baselines
 from train.evaluate.bias import expected_groups
 from train.evaluate.bits_per_byte import EvaluateConfig, Measured, Text, evaluate_texts, read_texts
 from train.evaluate.chance import MOST_SEEDS, bootstrap, is_within, prediction_bounds
+from train.evaluate.examples import read_examples
 from train.evaluate.five_gram import FiveGram, yardstick_bits_per_byte
 
 __all__ = [
     "MOST_SEEDS",
+    "TASKS",
     "EvaluateConfig",
     "FiveGram",
     "Measured",
+    "Task",
     "Text",
     "bootstrap",
     "evaluate_texts",
@@ -18,6 +22,9 @@ __all__ = [
     "is_within",
     "measure_again",
     "prediction_bounds",
+    "read_examples",
     "read_texts",
+    "score",
+    "score_baselines",
     "yardstick_bits_per_byte",
 ]

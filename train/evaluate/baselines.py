@@ -13,7 +13,7 @@ Example = tuple[str, str]
 
 
 class Nearest:
-    """Answers with what was answered to the question most alike: by the words they share, each weighed by how rare it is.
+    """Answers with what was answered to the question most alike: by the words they share, weighed by how rare they are.
 
     The measure is the cosine of tf-idf vectors (Salton and Buckley, 1988), from an inverted index.
     """

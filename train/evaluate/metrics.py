@@ -1,8 +1,8 @@
 """How alike an answer and what was wanted are: thin doors to the libraries whose numbers papers report.
 
 ROUGE is rouge-score's (Lin, 2004), BLEU (Papineni et al., 2002) and chrF (Popović, 2015) are sacrebleu's; both packages
-are the extra `tasks`. Exact match and F1 over words are SQuAD's (Rajpurkar et al., 2016), a few lines. All are from 0 to
-1.
+are the extra `tasks`. Exact match and F1 over words are SQuAD's (Rajpurkar et al., 2016), a few lines. All are from 0
+to 1.
 """
 
 import re
