@@ -53,9 +53,10 @@ def lead(question: str, characters: int = 300) -> str:
     for line in body.splitlines():
         if not line.endswith((".", ":", ";", "!", "?")):
             continue  # a heading
-        if said and len(said) + len(line) > characters:
+        longer = f"{said} {line}".strip()
+        if said and len(longer) > characters:
             break
-        said = f"{said} {line}".strip()[:characters]
+        said = longer[:characters]
     return said
 
 
