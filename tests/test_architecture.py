@@ -84,6 +84,8 @@ DOORS = {
     "gguf": {"hugging_face"},
     "lm_eval": {"evaluate"},
     "pydivsufsort": {"index"},
+    "sacrebleu": {"evaluate"},
+    "rouge_score": {"evaluate"},
     "jsonschema": {"release"},
     "rfc8785": {"records"},
     "psutil": {"numerics"},

@@ -1,10 +1,11 @@
 """Every config composes; every mistake names its key and the nearest valid names."""
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from train.config import compose, config_digest, config_folder, options, resolved, to_yaml
-from train.model import build_model
+from train.model import FAMILIES, build_model
 from train.records import BadInput
 
 
@@ -12,7 +13,8 @@ from train.records import BadInput
 def test_every_experiment_composes_and_builds(name: str) -> None:
     config = compose([f"+experiment={name}"])
     assert config.run.name == name
-    model = build_model(config.model)
+    with torch.device("meta"):  # a model of 1 billion parameters, too
+        model = build_model(config.model)
     assert sum(p.numel() for p in model.parameters()) > 0
 
 
@@ -103,3 +105,25 @@ def test_the_digest_is_of_the_recipe_alone() -> None:
 def test_yaml_and_back() -> None:
     values = resolved(compose(["+experiment=tiny"]))
     assert OmegaConf.to_container(OmegaConf.create(to_yaml(values))) == values
+
+
+@pytest.mark.parametrize(
+    ("experiment", "family"),
+    [*(("small", family) for family in FAMILIES), ("base", "t5"), ("large", "bert"), ("large", "bloom")],
+)
+def test_sizes_are_choices_of_the_model(experiment: str, family: str) -> None:
+    config = compose([f"+experiment={experiment}", f"model={family}"])
+    assert config.model.d_model == {"small": 512, "base": 768, "large": 2048}[experiment]
+
+
+@pytest.mark.parametrize(
+    ("experiment", "parameters", "tokens"), [("small", 50e6, 1e9), ("base", 124e6, 10e9), ("large", 1e9, 100e9)]
+)
+def test_experiments_are_what_the_contract_says(experiment: str, parameters: float, tokens: float) -> None:
+    config = compose([f"+experiment={experiment}"])
+    with torch.device("meta"):
+        model = build_model(config.model)
+    assert sum(p.numel() for p in model.parameters()) == pytest.approx(parameters, rel=0.12)
+    assert config.optim.steps * config.optim.sequences_per_step * config.model.seq_len == pytest.approx(
+        tokens, rel=1e-3
+    )

@@ -1,12 +1,13 @@
 """Each rule takes out what it is for, and nothing else."""
 
 import hashlib
+import re
 
 import pytest
 
 from tests.conftest import make_text
 from train.documents.licences import refusal
-from train.documents.rules import ExcludeConfig, RulesConfig, find_personal_data, make_rules
+from train.documents.rules import ExcludeConfig, NearDuplicates, RulesConfig, _sketch, find_personal_data, make_rules
 from train.records import Document
 
 ALLOWED = ["CC0-1.0", "CC-BY-4.0", "MIT"]
@@ -104,3 +105,35 @@ def test_numbers_with_a_check_digit_count_only_where_it_holds() -> None:
     assert find_personal_data("card 4539 1488 0343 6467 and 4539 1488 0343 6468") == {"card": 1}
     assert find_personal_data("FR14 2004 1010 0505 0001 3M02 606 and FR15 2004 1010 0505 0001 3M02 606") == {"iban": 1}
     assert find_personal_data("in 1845 the revenue was 27528112 dollars and 70 cents") == {}
+
+
+def test_near_duplicates_are_remembered_within_a_fixed_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last 8 texts are known, what came before them is forgotten; the tables never grow."""
+    monkeypatch.setattr(NearDuplicates, "_REMEMBERED", 8)
+    monkeypatch.setattr(NearDuplicates, "_PLACES", 4096)
+    near = NearDuplicates(0.8)
+    size = near._sketches.nbytes + near._places.nbytes
+    for number in range(12):
+        assert near(document(make_text(number), id=f"s/{number}")) is None
+    for number in range(4, 12):
+        found = near(document(make_text(number) + "One more sentence."))
+        assert found is not None, number
+        assert found[0].startswith(f"s/{number} ")
+    assert near(document(make_text(1) + "One more sentence.", id="s/again")) is None
+    assert near._sketches.nbytes + near._places.nbytes == size
+    assert len(near._ids) == 8
+
+
+def test_the_sketch_tells_how_alike_two_texts_are() -> None:
+    """Against the sets themselves: 128 hashes are within 3 standard errors of the true likeness."""
+    words = make_text(3).split()
+    for kept in (390, 300, 200):
+        first, second = " ".join(words), " ".join([*words[:kept], *make_text(4).split()[kept:]])
+        sets = [{tuple(w[i : i + 5]) for i in range(len(w) - 4)} for w in (_words(first), _words(second))]
+        truth = len(sets[0] & sets[1]) / len(sets[0] | sets[1])
+        found = float((_sketch(first, 128) == _sketch(second, 128)).mean())
+        assert abs(found - truth) < 3 * (truth * (1 - truth) / 128) ** 0.5 + 0.01
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())

@@ -47,7 +47,13 @@ def _sequences(tokens: int, *, _root_: Any) -> int:
     return max(1, tokens // int(_root_.model.seq_len))
 
 
+def _times(factor: float, size: int) -> int:
+    """${times:4,${.d_model}} in a YAML file: what grows with the width."""
+    return int(factor * size)
+
+
 OmegaConf.register_new_resolver("sequences", _sequences)
+OmegaConf.register_new_resolver("times", _times)
 
 
 def compose(overrides: Sequence[str]) -> Config:

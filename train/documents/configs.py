@@ -43,9 +43,11 @@ class SourceConfig:
 
     `reader` says how a package is laid out; `files` are patterns of the names of its members, `metadata` and `text` the
     table and the texts that `reader: table` reads. `where` and `latest` select documents by a column and by date.
-    `rights_reserved`: whether authors or sites reserved their rights against such use, and the day on which that was
-    looked up; `generator`: what wrote the texts, where nobody did. Both are for the data card and the audit.
-    `fields` says which column, or which text with {columns} in it, becomes which field of a `Document`.
+    `fields` says which column, or which text with {columns} in it, becomes which field of a `Document`, and
+    `licence_names` turns their names for licences into SPDX's. `most_bytes` ends the reading of a stream that is larger
+    than anybody needs (0: never). `rights_reserved`: whether authors or sites reserved their rights against such use,
+    and the day on which that was looked up; `generator`: what wrote the texts, where nobody did. Both are for the data
+    card and the audit.
     """
 
     kind: Kind
@@ -67,6 +69,8 @@ class SourceConfig:
     language: str = ""
     licence: str = ""
     licence_basis: str = ""
+    licence_names: dict[str, str] = field(default_factory=dict)
+    most_bytes: int = 0
     retrieved: str = ""
     rights_reserved: str = field(default="", metadata=MACHINE)
     generator: str = field(default="", metadata=MACHINE)

@@ -42,6 +42,7 @@ def make_document(name: str, source: SourceConfig, record: Record, raw: bytes | 
         return left_out("encoding", f"byte {error.start}", "the text is not valid UTF-8")
     values["language"] = values["language"] or source.language
     values["licence"] = values["licence"] or source.licence
+    values["licence"] = source.licence_names.get(values["licence"], values["licence"])
     values["licence_basis"] = values["licence_basis"] or source.licence_basis
     split = "validation" if is_validation(sha256) else "train"
     about |= values | {"n_bytes": len(raw), "retrieved": source.retrieved, "split": split}

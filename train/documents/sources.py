@@ -130,7 +130,12 @@ def _read_hub(name: str, source: SourceConfig) -> Iterator[Found]:
 
     try:
         rows = datasets.load_dataset(source.path, revision=source.revision, split=source.split, streaming=True)
+        n_bytes = 0
         for number, row in enumerate(rows):
-            yield make_document(name, source, {"id": str(number), **row}, None)
+            found = make_document(name, source, {"id": str(number), **row}, None)
+            yield found
+            n_bytes += found.n_bytes
+            if 0 < source.most_bytes <= n_bytes:
+                return
     except (OSError, ValueError, datasets.exceptions.DatasetNotFoundError) as error:
         raise BadInput(f"{source.path}@{source.revision}: {printable(str(error))[:300]}") from error

@@ -1,9 +1,11 @@
 """Evaluation: bits per byte on the held-out documents, and the 5-gram they are held against; tasks; bias."""
 
 from train.evaluate.again import measure_again
+from train.evaluate.baselines import TASKS, Task, score, score_baselines
 from train.evaluate.bias import expected_groups
 from train.evaluate.bits_per_byte import EvaluateConfig, Measured, Text, evaluate_texts, read_texts
 from train.evaluate.chance import MOST_SEEDS, Z, bootstrap, is_within, prediction_bounds
+from train.evaluate.examples import read_examples
 from train.evaluate.five_gram import FiveGram, yardstick_bits_per_byte
 from train.evaluate.reader import Reader
 from train.evaluate.results import Score, TaskResult
@@ -11,11 +13,13 @@ from train.evaluate.tasks import prepare_tasks, run_tasks
 
 __all__ = [
     "MOST_SEEDS",
+    "TASKS",
     "EvaluateConfig",
     "FiveGram",
     "Measured",
     "Reader",
     "Score",
+    "Task",
     "TaskResult",
     "Text",
     "Z",
@@ -26,7 +30,10 @@ __all__ = [
     "measure_again",
     "prediction_bounds",
     "prepare_tasks",
+    "read_examples",
     "read_texts",
     "run_tasks",
+    "score",
+    "score_baselines",
     "yardstick_bits_per_byte",
 ]

@@ -1,12 +1,12 @@
 """The release: data, recipe and weights published together, with the digests that hold them together."""
 
 from train.release.bundle import Ingredients, publish
-from train.release.cards import attribution, describe
+from train.release.cards import attribution, data_card, describe
 from train.release.configs import ReleaseConfig
 from train.release.manifest import BUILD, RECORD, SIGNED, SUMS, list_files, read_release, root_digest, unlike_schema
 from train.release.source import code_digest
 
 __all__ = [
-    "BUILD", "RECORD", "SIGNED", "SUMS", "Ingredients", "ReleaseConfig", "attribution", "code_digest",
+    "BUILD", "RECORD", "SIGNED", "SUMS", "Ingredients", "ReleaseConfig", "attribution", "code_digest", "data_card",
     "describe", "list_files", "publish", "read_release", "root_digest", "unlike_schema",
 ]  # fmt: skip

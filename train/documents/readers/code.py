@@ -8,7 +8,7 @@ from train.documents.archives import Archive
 from train.documents.configs import SourceConfig
 from train.documents.make import Record
 from train.documents.readers.markup import messages
-from train.documents.readers.plain import locate, select
+from train.documents.readers.plain import inside, locate, select
 
 _LEAST_WORDS = 5  # of a description: below that it says no more than the name
 
@@ -21,7 +21,7 @@ def read_functions(source: SourceConfig, archive: Archive) -> Iterator[tuple[Rec
     for member in select(source, archive):
         raw = archive.read(member)
         where = {"url": locate(source, member), "described": "True"}
-        name = member.partition("/")[2]
+        name = inside(source, member)
         try:
             text = raw.decode("utf-8")
             tree = ast.parse(text)

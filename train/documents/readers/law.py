@@ -26,21 +26,21 @@ def read_law(source: SourceConfig, archive: Archive) -> Iterator[tuple[Record, b
         if root["type"] == "code":
             yield from _code(root, [root["data"]["title"]], root["data"]["id"])
         else:
-            yield from _agreement(root, root["data"].get("shortTitle") or root["data"].get("title") or "")
+            yield from _agreement(root, root["data"]["id"], root["data"].get("shortTitle") or root["data"]["title"])
 
 
-def _agreement(node: Node, name: str) -> Iterator[tuple[Record, bytes]]:
-    """Each text of a collective agreement, and what stands beside them."""
+def _agreement(node: Node, whole: str, name: str) -> Iterator[tuple[Record, bytes]]:
+    """Each text of a collective agreement, and what stands beside them; a text may belong to several."""
     for child in node.get("children", []):
         data = child["data"]
         identity = str(data.get("id", ""))
         if identity.startswith("KALITEXT") or child["type"] == "article":
             title = tidy(f"{name} - {data.get('title') or data.get('num') or 'article'}").replace("\n", " ")
             kind = "id" if identity.startswith("KALITEXT") else "article"
-            about = {"id": identity, "title": title, "date": _day(data.get("modifDate"))}
+            about = {"id": f"{whole}/{identity}", "title": title, "date": _day(data.get("modifDate"))}
             yield {**about, "url": f"{_SITE}/conv_coll/{kind}/{identity}"}, paragraphs(title, *_pieces(child))
         else:
-            yield from _agreement(child, name)
+            yield from _agreement(child, whole, name)
 
 
 def _code(node: Node, path: list[str], code: str) -> Iterator[tuple[Record, bytes]]:
@@ -73,8 +73,8 @@ def _pieces(node: Node) -> Iterator[str]:
 
 
 def _day(date: Any) -> str:
-    """A date as it stands; 2999 stands for none."""
-    return "" if not date or str(date).startswith("2999") else str(date)[:10]
+    """A date as it stands; one of another century (2222, 2999) stands for none."""
+    return str(date)[:10] if str(date or "")[:2] in {"19", "20"} else ""
 
 
 def _day_of_milliseconds(since_1970: int) -> str:

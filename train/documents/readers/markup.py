@@ -14,6 +14,7 @@ _BLOCKS = frozenset({
     *("h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "ol", "p", "pre", "section", "table", "tr", "ul"),
 })  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
+_OPEN = frozenset({"br", "hr", "li", "tr"})  # those that open a line and close none
 _SILENT = frozenset({"script", "style", "button", "svg", "noscript", "template"})
 
 
@@ -38,7 +39,7 @@ class _Text(HTMLParser):
         """A block closes its line."""
         if tag in _SILENT:
             self._silent = max(0, self._silent - 1)
-        elif tag in _BLOCKS - {"li", "tr", "dd", "dt"}:
+        elif tag in _BLOCKS - _OPEN:
             self.parts.append("\n")
 
     def handle_data(self, data: str) -> None:
@@ -63,8 +64,8 @@ def tidy(text: str) -> str:
     text = _CONTROL.sub("", unescape(text))
     lines = (re.sub(r"[ \t\u00a0\u202f\u200b]+", " ", line).strip() for line in text.splitlines())
     lines = (re.sub(r"^(\| ?)+", "", line) for line in lines)
-    kept = "\n".join("" if line in {"-", "|"} else line for line in lines)
-    return re.sub(r"(?<=^- )\n+", "", re.sub(r"\n{3,}", "\n\n", kept)).strip()
+    kept = re.sub(r"^-\n+(?=[^\n-])", "- ", "\n".join(lines), flags=re.MULTILINE)  # a dash and its item
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"^[-|]$", "", kept, flags=re.MULTILINE)).strip()
 
 
 def paragraphs(*parts: str) -> bytes:

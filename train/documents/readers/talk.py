@@ -50,4 +50,5 @@ def read_conversations(source: SourceConfig, archive: Archive) -> Iterator[tuple
                     merged.append((sender, text))
             record = {"id": identity, "title": talk.get("prompt", ""), "date": talk["start"][:10]}
             speakers = len({sender for sender, _ in merged})
-            yield {**record, "speakers": str(speakers)}, messages(*(text.strip() for _, text in merged))
+            answered = merged[: len(merged) // 2 * 2]  # what nobody answered is no example
+            yield {**record, "speakers": str(speakers)}, messages(*(text.strip() for _, text in answered))

@@ -1,0 +1,94 @@
+"""How alike an answer and what was wanted are: thin doors to the libraries whose numbers papers report.
+
+ROUGE is rouge-score's (Lin, 2004), BLEU (Papineni et al., 2002) and chrF (Popović, 2015) are sacrebleu's; both packages
+are the extra `tasks`. Exact match and F1 over words are SQuAD's (Rajpurkar et al., 2016), a few lines. All are from 0
+to 1.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from train.records import BadInput
+
+Metric = Callable[[Sequence[str], Sequence[str]], float]
+
+
+def _sacrebleu() -> Any:
+    try:
+        import sacrebleu
+    except ImportError as error:
+        raise BadInput(f"BLEU and chrF need sacrebleu ({error}): pip install 'fusee[tasks]'") from error
+    return sacrebleu
+
+
+def _rouge_scorer() -> Any:
+    try:
+        from rouge_score import rouge_scorer
+    except ImportError as error:
+        raise BadInput(f"ROUGE needs rouge-score ({error}): pip install 'fusee[tasks]'") from error
+    return rouge_scorer
+
+
+def bleu(said: Sequence[str], wanted: Sequence[str]) -> float:
+    """Of a corpus: one reference for each answer, sacrebleu's own words and smoothing."""
+    return float(_sacrebleu().corpus_bleu(list(said), [list(wanted)]).score) / 100
+
+
+def chrf(said: Sequence[str], wanted: Sequence[str]) -> float:
+    """Of a corpus: characters in sixes at most, recall weighted twice (chrF2)."""
+    return float(_sacrebleu().corpus_chrf(list(said), [list(wanted)]).score) / 100
+
+
+def rouge_l(said: Sequence[str], wanted: Sequence[str]) -> float:
+    """The mean F1 of the longest common subsequence of words, without stemming, words as French has them."""
+    return _rouge("rougeL", said, wanted)
+
+
+def rouge_1(said: Sequence[str], wanted: Sequence[str]) -> float:
+    """The mean F1 of single words."""
+    return _rouge("rouge1", said, wanted)
+
+
+def rouge_2(said: Sequence[str], wanted: Sequence[str]) -> float:
+    """The mean F1 of pairs of words."""
+    return _rouge("rouge2", said, wanted)
+
+
+class _Words:
+    """rouge-score's own tokenizer knows a to z alone and would cut every é out of French."""
+
+    def tokenize(self, text: str) -> list[str]:
+        """The words, in lower case."""
+        return words(text)
+
+
+def _rouge(kind: str, said: Sequence[str], wanted: Sequence[str]) -> float:
+    scorer = _rouge_scorer().RougeScorer([kind], tokenizer=_Words())
+    pairs = zip(wanted, said, strict=True)
+    return _mean([scorer.score(reference, answer)[kind].fmeasure for reference, answer in pairs])
+
+
+def exact_match(said: Sequence[str], wanted: Sequence[str]) -> float:
+    """The share of answers that have the same words in the same order as what was wanted."""
+    return _mean([float(words(a) == words(b)) for a, b in zip(said, wanted, strict=True)])
+
+
+def word_f1(said: Sequence[str], wanted: Sequence[str]) -> float:
+    """The mean F1 of the words that an answer and what was wanted share."""
+    return _mean([_f1(words(a), words(b)) for a, b in zip(said, wanted, strict=True)])
+
+
+def _f1(said: list[str], wanted: list[str]) -> float:
+    shared = sum((Counter(said) & Counter(wanted)).values())
+    return 2 * shared / (len(said) + len(wanted)) if said or wanted else 1.0
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in lower case, without signs."""
+    return re.findall(r"\w+", text.casefold())
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
