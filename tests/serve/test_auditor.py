@@ -8,6 +8,8 @@ import pytest
 
 from train.serve.auditor import Auditor
 
+pytestmark = pytest.mark.slow
+
 
 def answer_of(folder: Path) -> dict[str, object]:
     auditor = Auditor(folder)

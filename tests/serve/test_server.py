@@ -40,7 +40,9 @@ def ask(port: int, method: str, path: str, body: str | None = None) -> http.clie
     return connection.getresponse()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 0)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGINT, 0, marks=pytest.mark.slow)]
+)
 def test_a_signal_in_the_middle_of_an_answer(
     release: Path, index: Path, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
