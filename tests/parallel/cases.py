@@ -18,6 +18,7 @@ from train.numerics import (
     digest_tensors,
     local,
     master_weights,
+    peak_memory_bytes,
     piece_of,
     save_tensors,
     whole,
@@ -134,3 +135,17 @@ def initial_of(case: dict[str, Any], replicas: Replicas | None = None) -> str:
     job.model.initialise(1, exact=job.choices.exact)
     tensors: Spread = master_weights(job.model)
     return digest_tensors(tensors)
+
+
+def memory(case: dict[str, Any]) -> list[int]:
+    """[bytes of the whole model's weights, bytes by which this process has grown at most to hold its part]."""
+    with open_replicas() as replicas:
+        replicas.call() if replicas.first else replicas.called()
+        job = job_for(case, replicas)
+        whole_bytes = 4 * sum(p.numel() for p in job.model.parameters())
+        import torch.distributed.fsdp  # noqa: F401 - its own memory is not the model's
+
+        before = peak_memory_bytes()
+        spread_model(job.model, job.parallel, job.mesh, job.choices)
+        job.model.initialise(1)
+        return [whole_bytes, peak_memory_bytes() - before]

@@ -105,3 +105,16 @@ def test_bfloat16_with_float32_masters(tmp_path: Path) -> None:
         assert found["losses"][0] == pytest.approx(alone["losses"][0], rel=1e-3)
         weights = load_file(Path(case["folder"]) / "weights.safetensors")
         assert {tensor.dtype for tensor in weights.values()} == {torch.float32}
+
+
+@pytest.mark.slow
+def test_no_process_ever_holds_the_whole_model(tmp_path: Path) -> None:
+    """50 million parameters, 200 MB, over four processes: none grows by half of that while its part is made."""
+    words = [
+        "model.d_model=512", "model.n_heads=8", "model.d_head=64", "model.n_kv_heads=8", "model.d_ff=2048",
+        "model.n_layers=12", "tokenizer.vocab_size=1000",
+    ]  # fmt: skip
+    case = {"axes": {"shard": 4}, "folder": str(tmp_path), "words": [*words, "parallel.sequences_per_device=1"]}
+    whole, grown = on_ranks(4, "tests.parallel.cases:memory", case)
+    assert whole > 190e6
+    assert whole / 4 < grown < whole / 2
