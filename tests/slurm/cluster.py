@@ -90,13 +90,13 @@ class Cluster:
         files = [f"--{name}={munge}/{file}" for name, file in (("key-file", "key"), ("socket", "socket"))]
         files += [f"--pid-file={munge}/pid", f"--log-file={munge}/log", f"--seed-file={munge}/seed"]
         self._daemon("munged", ["runuser", "-u", "munge", "--", "munged", "--foreground", *files])
-        until((munge / "socket").exists, 20, "munged")
+        until((munge / "socket").exists, 60, "munged")
         (self.folder / "slurm.conf").write_text(_CONF.format(host=host, folder=self.folder, ports=_free_ports(3)))
         (self.folder / "gres.conf").write_text("NodeName=n1,n2 Name=gpu File=/dev/tty[0-7]\n")
         self._daemon("slurmctld", ["slurmctld", "-D", "-c"])
         for node in NODES:
             self._daemon(node, ["slurmd", "-D", "-N", node])
-        until(self.idle, 60, "two idle nodes")
+        until(self.idle, 120, "two idle nodes")
 
     def _daemon(self, name: str, command: list[str]) -> None:
         log = self._daemons.enter_context((self.folder / f"{name}.out").open("w"))
@@ -115,7 +115,7 @@ class Cluster:
             ["sinfo", "--noheader", "--Node", "--format=%N %t"],
             env=self.environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        return done.stdout.split() == ["n1", "idle", "n2", "idle"]
+        return set(done.stdout.split("\n")) == {*(f"{node} idle" for node in NODES), ""}
 
     def submit(self, folder: Path, *words: str, **variables: str) -> str:
         """sbatch in `folder`; the job's number."""

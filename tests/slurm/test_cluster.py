@@ -135,7 +135,7 @@ def test_a_mistake_does_not_come_back(cluster: Cluster, project: Path, school: P
 
 @pytest.mark.slow
 def test_it_goes_on_with_fewer_nodes(cluster: Cluster, project: Path, school: Path, undisturbed: list[dict]) -> None:
-    until(cluster.idle, 60, "two idle nodes")
+    until(cluster.idle, 120, "two idle nodes")
     words = exact_run(school, *LONG, "run.checkpoint_every=10")
     number = cluster.submit(project, "--nodes=1-2", *TWO, *words)
     until(lambda: steps(project) > 15, 180, "steps")

@@ -2,12 +2,13 @@
 
 import argparse
 
-from train.cluster import MOST_RESTARTS, requeue
 from train.verbs.words import write_json
 
 
 def requeue_job(words: list[str]) -> int:
     """Start a SLURM job again; exits with the code that it was given."""
+    from train.cluster import MOST_RESTARTS, requeue
+
     parser = argparse.ArgumentParser(
         prog="python -m train requeue",
         description="Start this SLURM job again, from its batch script: srun ... || python -m train requeue $?",

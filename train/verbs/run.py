@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from train.cluster import Lost, find_place, rank_log, use_caches
 from train.verbs.words import take, write_json
 
 _RUN_HELP = """python -m train +experiment=NAME [group=choice] [group.key=value ...]
@@ -41,6 +40,8 @@ def run(words: list[str]) -> int:
 
 def follow(config: Any, json_file: str | None) -> int:
     """Run the recipe of this config to its release."""
+    from train.cluster import Lost, find_place, rank_log, use_caches
+
     place, folder = find_place(), Path(config.run.folder) / config.run.name
     use_caches(Path(config.data.cache))
     from train.recipe import Stopped, run_recipe
@@ -68,6 +69,7 @@ def fetch(words: list[str]) -> int:
         print("python -m train fetch +experiment=NAME [...]\n\nBring what the run needs from the network into cache/.")
         return 0 if words else 2
     json_file = take(words, "--json")
+    from train.cluster import use_caches
     from train.config import compose
     from train.recipe import fetch_for
 
