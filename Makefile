@@ -7,7 +7,7 @@ BIN := .venv/bin
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: tiny smoke test test-all check format setup clean cards
+.PHONY: tiny smoke test test-all check format setup clean cards data-cards
 
 tiny: .venv/ready
 	$(BIN)/python -m train +experiment=tiny
@@ -40,6 +40,11 @@ cards:
 	cp runs/tiny/release/data/README.md data_cards/sotu.md
 	cp runs/exact/release/README.md model_cards/exact.md
 	(head -n 6 runs/exact/release/training/chain.jsonl; tail -n 1 runs/exact/release/training/chain.jsonl) > model_cards/exact-chain.jsonl
+
+# The data cards of the larger corpora: documents and tokens alone, nothing is trained.
+data-cards: .venv/ready
+	$(BIN)/python -m benchmarks.data_card +experiment=tiny data=bilingual data_cards/bilingual.md
+	$(BIN)/python -m benchmarks.data_card +experiment=small data_cards/registries.md
 
 setup: .venv/ready
 

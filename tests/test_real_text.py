@@ -65,3 +65,22 @@ def test_documents_to_release_by_the_front_door(tmp_path: Path) -> None:
     assert record["ingredients"]["documents"]["count"] == 27
     assert record["results"]["bits_per_byte"]["total"] < 3.2
     assert "George Washington" in (tmp_path / "smoke" / "release" / "ATTRIBUTION.md").read_text("utf-8")
+
+
+def test_the_bilingual_corpus(tmp_path: Path) -> None:
+    config = compose(["+experiment=tiny", "data=bilingual"])
+    try:
+        fetch_for(config)
+    except BadInput as error:
+        pytest.skip(f"the corpus cannot be fetched here: {error}")
+    summary = build_corpus(config.data, tmp_path, lambda _: None)
+    assert (summary["seen"], summary["kept"], summary["kept_bytes"]) == (8211, 6438, 53_462_674)
+    assert {language: count["documents"] for language, count in summary["by"]["language"].items()} == {
+        "en": 221,
+        "fr": 6217,
+    }
+    assert summary["documents_digest"] == BILINGUAL
+    assert not {"Thornton W. Burgess", "Sara Cone Bryant"} & set(summary["by"]["author"])
+
+
+BILINGUAL = "3e470ff672dbaa457cc088c49727a98074a2e144439cec98e2cc39ea75105617"
