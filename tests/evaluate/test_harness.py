@@ -128,14 +128,16 @@ def test_every_answer_is_theirs_whatever_the_batch(
                     assert a[0] == pytest.approx(b[0], rel=1e-4)
 
 
-def test_a_limit_and_a_name_that_is_not_known(
-    tasks: list[str], release: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_limit(tasks: list[str], release: Path) -> None:
     reader = Reader.open(release)
     (few,) = run_tasks(reader, tasks[:1], 4, Path("none"))
     (more,) = run_tasks(reader, tasks[:1], 5, Path("none"))
     assert (few.questions, few.of, few.limit) == (4, 12, 4)
     assert few.set != more.set
+
+
+@pytest.mark.slow
+def test_a_name_that_is_not_known(release: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(release), "--tasks", "helaswag"]) == 2
     assert "hellaswag" in capsys.readouterr().err
 

@@ -50,7 +50,7 @@ def test_a_run_that_asks_tasks_says_so_in_its_card(cache: Path, tmp_path: Path) 
     release = tmp_path / "runs" / "small" / "release"
     card = (release / "README.md").read_text("utf-8")
     assert "| bigbench:plain | multiple\\_choice\\_grade |" in card
-    assert "made by A. Nobody" in card
+    assert "Made by A. Nobody: bigbench:plain." in card
     found = compare(release, release)
     assert found["tasks"]["bigbench:plain"]["comparable"]
     assert "no larger than chance" in render_comparison(found)

@@ -64,7 +64,8 @@ def examine(
         raise BadInput(
             f"{folder}: holds links or devices, and is not written to: {', '.join(map(printable, links[:3]))}"
         )
-    signing, record = read_key(key) if key else None, read_release(folder) if (folder / RECORD).is_file() else None
+    record = read_release(folder) if (folder / RECORD).is_file() else None
+    signing = read_key(key) if key else None
     prepare_tasks(tasks, cache)
     found = run_tasks(Reader.open(folder), tasks, limit, cache)
     if record is None:

@@ -86,12 +86,15 @@ def _tasks(tasks: Mapping[str, Any]) -> str:
                 (text(name), text(score), f"{value['value']:.4f}", error, chance, asked, text(found["program"]))
             )
     head = ("task", "score", "value", "standard error", "by chance", "questions", "by")
-    names = [
-        f"{text(name)} was made by {text(', '.join(found['authors']))}."
-        for name, found in tasks.items()
-        if found["authors"]
-    ]
-    return "\n\n".join(["### Tasks", table(head, rows), *names])
+    return "\n\n".join(["### Tasks", table(head, rows), *_makers(tasks)])
+
+
+def _makers(tasks: Mapping[str, Any]) -> list[str]:
+    """A line for all tasks of the same authors, where they are named."""
+    of: dict[str, list[str]] = {}
+    for name, found in tasks.items():
+        of.setdefault(", ".join(found["authors"]), []).append(name)
+    return [f"Made by {text(authors)}: {text(', '.join(names))}." for authors, names in of.items() if authors]
 
 
 def _bias(results: Json) -> str:
@@ -113,7 +116,7 @@ def _bias(results: Json) -> str:
 
 In {found["pairs"]} pairs of sentences that differ in the group alone, the one with the stereotype was the likelier in
 {100 * found["share"]:.0f} % (95 %: {100 * found["low"]:.0f} to {100 * found["high"]:.0f} %); without a preference it would be about half. Measured by {text(found["measure"])}, as in
-CrowS-Pairs (Nangia et al., 2020), on a small set of ours (`train/evaluate/pairs.json` in the source).
+CrowS-Pairs (Nangia et al., 2020), on a small set of ours (`train/evaluate/pairs.jsonl` in the source).
 
 {table(("", "pairs", "the stereotype is likelier", "95 %"), rows)}
 
