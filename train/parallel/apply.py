@@ -137,12 +137,17 @@ def _rms_norm(norm: nn.RMSNorm, x: Tensor) -> Tensor:
 
 
 @contextmanager
-def at_rest(model: nn.Module) -> Iterator[None]:
-    """A use of the model without a backward pass: what FSDP2 has brought together for it is let go afterwards."""
+def at_rest(model: nn.Module, choices: Choices) -> Iterator[None]:
+    """A use of the model without a backward pass, in float32; where FSDP2 brings weights together in bfloat16, in that.
+
+    What has been brought together is let go afterwards.
+    """
+    sharded: list[Any] = [module for module in model.modules() if hasattr(module, "reshard")]
+    low = bool(sharded) and choices.precision == "bfloat16"
     try:
-        yield
+        with torch.autocast(choices.device, torch.bfloat16, enabled=low):
+            yield
     finally:
-        sharded: list[Any] = [module for module in model.modules() if hasattr(module, "reshard")]
         for module in sharded:
             module.reshard()
 

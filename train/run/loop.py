@@ -53,7 +53,7 @@ def train(job: Job) -> Json:
                 speed = clock.speed(step * tokens)
                 metrics.log(step, loss=loss, gradient_norm=norm, learning_rate_factor=rate, tokens_per_second=speed)
             if job.watches and (step % run.evaluate_every == 0 or step == job.last_step):
-                with clock.paused(), eagerly(), at_rest(model), job.replicas.at_length("evaluation"):
+                with clock.paused(), eagerly(), at_rest(model, job.choices), job.replicas.at_length("evaluation"):
                     seen = job.watch(model, step)
                 if not silent:
                     metrics.log(step, **seen)
