@@ -126,9 +126,10 @@ def test_a_cancelled_job_stays_cancelled(cluster: Cluster, project: Path, school
 @pytest.mark.slow
 def test_a_mistake_does_not_come_back(cluster: Cluster, project: Path, school: Path) -> None:
     """Three sequences are not shared out between two: the first says so, both end with 2."""
-    number = cluster.submit(project, *TWO, *exact_run(school, "optim.sequences_per_step=3"))
+    words = exact_run(school, "optim.sequences_per_step=3", "parallel.replicate=2")
+    number = cluster.submit(project, *TWO, *words)
     assert cluster.wait(number, "COMPLETED", "FAILED")["ExitCode"] == "2:0"
-    assert "error: optim.sequences_per_step=3 must be a multiple of the 2 processes" in said(project, number)
+    assert "error: optim.sequences_per_step=3 must be a multiple of the 2 processes that share" in said(project, number)
     assert "not requeued: it could not be asked" in said(project, number)
     assert cluster.job(number)["Restarts"] == "0"
 
