@@ -15,7 +15,7 @@ from train.libre import audit, rebuild
 from train.recipe import run_recipe
 
 OURS = ("--account=ours", "--partition=test", "--mem=1G", "--cpus-per-task=1")
-TWO = (*OURS, "--ntasks-per-node=1", "--time=10", "slurm/nodes.sbatch")
+TWO = ("--account=ours", "--partition=test", "--gpus-per-node=1", "--time=10", "slurm/nodes.sbatch")
 LONG = ("optim.steps=120", "run.evaluate_every=60", "run.hang_after=30")
 
 
@@ -167,7 +167,7 @@ def test_a_signal_before_the_training(cluster: Cluster, project: Path, school: P
 def test_the_time_limit(cluster: Cluster, project: Path, school: Path, undisturbed: list[dict]) -> None:
     """SLURM sends the signal itself, up to a minute early; a run of half a minute gets it in its first seconds."""
     words = exact_run(school, *LONG)
-    number = cluster.submit(project, *OURS, "--ntasks-per-node=1", "--time=1", "--signal=USR1@50", *TWO[-1:], *words)
+    number = cluster.submit(project, *TWO[:-2], "--time=1", "--signal=USR1@50", TWO[-1], *words)
     finish_by = time.monotonic() + 300
     while cluster.job(number)["JobState"] not in ("COMPLETED", "FAILED", "TIMEOUT") and time.monotonic() < finish_by:
         time.sleep(1)
