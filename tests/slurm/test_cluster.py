@@ -15,7 +15,7 @@ from train.libre import audit, rebuild
 from train.recipe import run_recipe
 
 OURS = ("--account=ours", "--partition=test", "--mem=1G", "--cpus-per-task=1")
-TWO = (*OURS, "--ntasks-per-node=1", "--time=10", "slurm/nodes.sbatch")
+TWO = ("--account=ours", "--partition=test", "--gpus-per-node=1", "--time=10", "slurm/nodes.sbatch")
 LONG = ("optim.steps=120", "run.evaluate_every=60", "run.hang_after=30")
 
 
@@ -126,9 +126,10 @@ def test_a_cancelled_job_stays_cancelled(cluster: Cluster, project: Path, school
 @pytest.mark.slow
 def test_a_mistake_does_not_come_back(cluster: Cluster, project: Path, school: Path) -> None:
     """Three sequences are not shared out between two: the first says so, both end with 2."""
-    number = cluster.submit(project, *TWO, *exact_run(school, "optim.sequences_per_step=3"))
+    words = exact_run(school, "optim.sequences_per_step=3", "parallel.replicate=2")
+    number = cluster.submit(project, *TWO, *words)
     assert cluster.wait(number, "COMPLETED", "FAILED")["ExitCode"] == "2:0"
-    assert "error: optim.sequences_per_step=3 must be a multiple of the 2 processes" in said(project, number)
+    assert "error: optim.sequences_per_step=3 must be a multiple of the 2 processes that share" in said(project, number)
     assert "not requeued: it could not be asked" in said(project, number)
     assert cluster.job(number)["Restarts"] == "0"
 
@@ -166,7 +167,7 @@ def test_a_signal_before_the_training(cluster: Cluster, project: Path, school: P
 def test_the_time_limit(cluster: Cluster, project: Path, school: Path, undisturbed: list[dict]) -> None:
     """SLURM sends the signal itself, up to a minute early; a run of half a minute gets it in its first seconds."""
     words = exact_run(school, *LONG)
-    number = cluster.submit(project, *OURS, "--ntasks-per-node=1", "--time=1", "--signal=USR1@50", *TWO[-1:], *words)
+    number = cluster.submit(project, *TWO[:-2], "--time=1", "--signal=USR1@50", TWO[-1], *words)
     finish_by = time.monotonic() + 300
     while cluster.job(number)["JobState"] not in ("COMPLETED", "FAILED", "TIMEOUT") and time.monotonic() < finish_by:
         time.sleep(1)
