@@ -15,7 +15,8 @@ Example = tuple[str, str]
 class Nearest:
     """Answers with what was answered to the question most alike: by the words they share, weighed by how rare they are.
 
-    The measure is the cosine of tf-idf vectors (Salton and Buckley, 1988), from an inverted index.
+    The measure is the cosine of tf-idf vectors (Salton and Buckley, 1988), from an inverted index; a word that all
+    questions have weighs nothing.
     """
 
     def __init__(self, examples: Iterable[Example]) -> None:
@@ -26,7 +27,7 @@ class Nearest:
             counts.append(Counter(words(question)))
             self._answers.append(answer)
         seen = Counter(word for count in counts for word in count)
-        self._rarity = {word: math.log(1 + len(counts) / number) for word, number in seen.items()}
+        self._rarity = {word: math.log(len(counts) / number) for word, number in seen.items()}
         for number, count in enumerate(counts):
             for word, weight in self._vector(count).items():
                 self._postings[word].append((number, weight))
