@@ -139,7 +139,7 @@ def synthetic(subject: Subject) -> Answer:
 
 def in_both(subject: Subject) -> Answer:
     """DATA-11."""
-    found = overlap(subject.index, subject.store("validation").documents())
+    found = overlap(subject.index, subject.held_out())
     stated = subject.record["results"].get("overlap", found)
     if stated != found and not subject.withdrawn:
         return failed(f"the held-out tokens give {found}, stated is {str(stated)[:80]}")

@@ -12,9 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from train.batches import Sequences, build_objective
 from train.config import Config, config_digest, read_config
 from train.documents import SPLITS, Summary, largest_group, read_documents, read_release_documents
+from train.evaluate import read_answers
 from train.index import Index, build_index, open_index
 from train.libre.tokens import write_tokens
 from train.loss import NextToken
@@ -22,7 +26,7 @@ from train.model import build_model
 from train.records import BadInput, Document, base_of, digest_json, printable, read_json, read_rows
 from train.release import RECORD, SUMS, read_release
 from train.standards import is_signed, open_envelope
-from train.tokens import ExampleStore, TokenStore, load_vocabulary
+from train.tokens import ExampleStore, TokenStore, load_chat, load_vocabulary
 from train.tune import Base as TunedFrom
 from train.tune import Lesson, lesson_of, open_base
 
@@ -160,6 +164,15 @@ class Subject:
         store = self.store("train")
         build_index(store, self.work / "index")
         return open_index(self.work / "index", store.digest)
+
+    def held_out(self) -> Iterator[npt.NDArray[np.int64]]:
+        """The tokens of each held-out text, (n,), behind one that is not counted; of an example, its answer's."""
+        if self.recipe.tune.on:
+            chat = load_chat(self.folder)
+            assert chat is not None, "the tokens were made with it"
+            yield from (one.answer.tokens for one in read_answers(self.documents("validation"), chat))
+        else:
+            yield from self.store("validation").documents()
 
     def lesson(self, *, begun: bool) -> Lesson:
         """What the loop was given; the model with its initial weights if it is `begun`, else a shape alone.
