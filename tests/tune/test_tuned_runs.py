@@ -13,7 +13,7 @@ from tests.hugging_face.variants import make
 from tests.run.test_resume import start, wait_for
 from tests.tune.lessons import tuning, write_lessons
 from train.__main__ import main
-from train.config import compose
+from train.config import compose, config_digest, public, resolved
 from train.hugging_face import to_hugging_face
 from train.libre import audit, rebuild
 from train.recipe import run_recipe
@@ -48,6 +48,18 @@ def tuned(base: Path, lessons: dict[str, Path], tmp_path_factory: pytest.TempPat
     for way, folder in runs.items():
         run_recipe(compose(tuning(base, lessons[way], folder, way)))
     return {way: folder / "small" / "release" for way, folder in runs.items()}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_config_is_on_its_base(base: Path, way: str) -> None:
+    words = ["+experiment=tiny", f"tune={way}", f"tune.from={base}"]
+    config, untuned = compose(words), compose(["+experiment=tiny"])
+    assert config.run.name == f"tiny-{way}"
+    assert (config.model.d_model, config.model.seq_len, config.tokenizer.kind.value) == (32, 128, "taken")
+    assert config.tune.digest == read_json(base / "release.json")["digest"]
+    assert config.optim.steps < untuned.optim.steps
+    assert config_digest(config) != config_digest(compose([*words, "tune.beta=0.2"]))
+    assert "tune" not in public(resolved(untuned))  # what is not tuned has the digest that it always had
 
 
 @pytest.mark.parametrize("way", WAYS)
