@@ -24,18 +24,19 @@ BELOW = {
     "hugging_face": {"model"},
     "evaluate": {"batches", "documents", "tokens", "model", "hugging_face", "run", "sample"},
     "index": {"tokens"},
+    "tune": {"batches", "documents", "hugging_face", "loss", "model", "release", "tokens"},
     "libre": {
-        *("batches", "config", "documents", "evaluate", "hugging_face", "index", "model", "optim", "release", "run"),
-        *("sample", "scoring", "standards", "tokens"),
+        *("batches", "config", "documents", "evaluate", "hugging_face", "index", "loss", "model", "optim", "release"),
+        *("run", "sample", "scoring", "standards", "tokens", "tune"),
     },
     "plan": {"batches", "model", "optim", "parallel", "run", "tokens"},
     "standards": set(),
     "sample": {"tokens", "model", "hugging_face"},
     "serve": {"documents", "libre", "model", "release", "sample", "tokens"},
     "release": {"documents", "hugging_face", "model", "run", "standards"},
-    "config": {"batches", "documents", "tokens", "model", "optim", "parallel", "run", "evaluate", "release"},
+    "config": {"batches", "documents", "tokens", "model", "optim", "parallel", "run", "tune", "evaluate", "release"},
     "scoring": {"batches", "evaluate", "index", "model", "tokens"},
-    "training": {"batches", "config", "model", "parallel", "plan", "run", "tokens", "watching"},
+    "training": {"batches", "config", "loss", "model", "parallel", "plan", "run", "tokens", "tune", "watching"},
     "watching": {"batches", "config", "documents", "evaluate", "model", "sample", "tokens"},
     "recipe": {
         *(
@@ -54,6 +55,7 @@ BELOW = {
             "standards",
             "training",
             "watching",
+            "tune",
         ),
     },
     "verbs": {
@@ -74,6 +76,8 @@ DOORS = {
     "tokenizers": {"tokens"},
     "sentencepiece": {"tokens"},
     "jinja2": {"tokens"},
+    "peft": set(),  # tests alone
+    "trl": set(),
     "hydra": {"config"},
     "omegaconf": {"config"},
     "lightning_fabric": {"run", "parallel"},

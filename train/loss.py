@@ -6,19 +6,88 @@ the cost is one product more than none, not a second pass (as in Liger Kernel's 
 2024, and torch's own `linear_cross_entropy`, which torch.compile and autocast do not take as it stands in 2.13).
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.utils.checkpoint import checkpoint
 
 from train.numerics import widen
 from train.records import IGNORE
 
 _CHUNK_LOGITS = 2**22  # logits at once: 16 MB in float32
+
+
+class Loss(nn.Module, ABC):
+    """What a step makes smaller: a sum over what is counted. `compares`: it holds a frozen model to compare with."""
+
+    compares = False
+
+    @abstractmethod
+    def count(self, targets: npt.NDArray[np.int64], inputs: Mapping[str, npt.NDArray[Any]]) -> int:
+        """How many things the sum over a whole batch is a sum of: the loss is their mean."""
+
+    @abstractmethod
+    def forward(
+        self, hidden: Float[Tensor, "B T D"], head: nn.Linear, targets: Int[Tensor, "B T"],
+        inputs: Mapping[str, Tensor], precision: torch.dtype, compiling: bool,
+    ) -> Float[Tensor, ""]:  # fmt: skip
+        """The sum over some of a batch's sequences."""
+
+
+class NextToken(Loss):
+    """Cross-entropy: each target that is not IGNORE counts once."""
+
+    def count(self, targets: npt.NDArray[np.int64], inputs: Mapping[str, npt.NDArray[Any]]) -> int:
+        """The targets."""
+        return int((targets != IGNORE).sum())
+
+    def forward(
+        self, hidden: Float[Tensor, "B T D"], head: nn.Linear, targets: Int[Tensor, "B T"],
+        inputs: Mapping[str, Tensor], precision: torch.dtype, compiling: bool,
+    ) -> Float[Tensor, ""]:  # fmt: skip
+        """The sum over the targets."""
+        return linear_cross_entropy(
+            hidden.flatten(0, 1), head.weight, targets.flatten(), head.bias, precision=precision, compiling=compiling
+        )
+
+
+def token_log_probabilities(
+    hidden: Float[Tensor, "N D"],
+    weight: Float[Tensor, "V D"],
+    targets: Int[Tensor, " N"],
+    bias: Float[Tensor, " V"] | None = None,
+    *,
+    precision: torch.dtype = torch.float32,
+) -> Float[Tensor, " N"]:
+    """log softmax(hidden @ weight.T + bias)[target] of each row, 0 where the target is IGNORE.
+
+    The logits are made a few rows at a time, and again for the backward pass.
+    """
+    with torch.autocast(hidden.device.type, enabled=False):
+        rows = max(1, _CHUNK_LOGITS // weight.shape[0])
+        hidden = hidden.to(precision)
+        parts = [
+            checkpoint(
+                _log_probabilities, hidden[i : i + rows], weight, targets[i : i + rows], bias, use_reentrant=False
+            )
+            for i in range(0, len(hidden), rows)
+        ]
+        return torch.cat(parts)
+
+
+def _log_probabilities(hidden: Tensor, weight: Tensor, targets: Tensor, bias: Tensor | None) -> Tensor:
+    logits = widen(hidden @ weight.to(hidden.dtype).T)
+    scores = logits if bias is None else logits + bias
+    picked = scores.gather(1, targets.clamp(min=0)[:, None])[:, 0] - scores.logsumexp(1)
+    return picked * (targets != IGNORE)
 
 
 def linear_cross_entropy(

@@ -160,6 +160,11 @@ def read_rows(path: Path, longest: int = 2**24) -> Iterator[dict[str, Any]]:
         raise BadInput(f"{path}: cannot be read as lines of JSON ({error})") from error
 
 
+def base_of(record: Json) -> Json | None:
+    """The row of a release's lineage whose weights its own began from; None if they began from a seed."""
+    return next((row for row in record["lineage"] if "weights" in row), None)
+
+
 def count_of(number: int, noun: str) -> str:
     """ "1 text", "2 texts"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

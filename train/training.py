@@ -10,11 +10,12 @@ import torch
 
 from train.batches import Sequences, build_objective
 from train.config import Config, config_digest, resolved
+from train.loss import NextToken
 from train.model import LanguageModel, build_model
 from train.numerics import Choices, device_memory_bytes
 from train.parallel import Mesh, Plan, Replicas, check_axes, choose_plan, open_replicas
 from train.plan import price_here
-from train.records import digest_json, read_json, write_json
+from train.records import BadInput, digest_json, read_json, write_json
 from train.run import (
     Job,
     LoggerConfig,
@@ -26,7 +27,8 @@ from train.run import (
     say,
     train,
 )
-from train.tokens import TokenStore, load_vocabulary
+from train.tokens import ExampleStore, TokenStore, load_vocabulary
+from train.tune import Lesson, lesson_of, open_base
 from train.watching import watch_with
 
 _NEVER = 10**9
@@ -37,15 +39,13 @@ def job_of(
     watch: Callable[[LanguageModel, int], Mapping[str, Any]],
 ) -> Job:  # fmt: skip
     """The training of this config, in a folder whose tokens are there."""
-    objective = build_objective(config.objective, load_vocabulary(folder / "tokens"))
-    within = getattr(config.model, "within_documents", False)
-    store, plain = TokenStore(folder / "tokens", "train"), resolved(config)
-    with torch.device("meta"):  # it takes memory when the training begins, and each process for its own part
-        model = build_model(config.model)
+    plain, lesson = resolved(config), lesson_in(config, folder)
     return Job(
         folder=folder,
-        model=model,
-        sequences=Sequences(store, config.model.seq_len, objective, with_documents=within),
+        model=lesson.model,
+        sequences=lesson.sequences,
+        loss=lesson.loss,
+        from_seed=not config.tune.on,
         run=config.run,
         optim=config.optim,
         parallel=config.parallel,
@@ -57,10 +57,27 @@ def job_of(
     )
 
 
+def lesson_in(config: Config, folder: Path) -> Lesson:
+    """What is learned in `folder`, whose tokens are there: a language from nothing, or answers by a model that is."""
+    tokens = folder / "tokens"
+    vocabulary = load_vocabulary(tokens)
+    if config.tune.on:
+        model = open_base(Path(config.tune.base), config.tune.digest).load()
+        return lesson_of(config.tune, model, vocabulary, ExampleStore(tokens, "train"), config.run.seed)
+    objective = build_objective(config.objective, vocabulary)
+    within = getattr(config.model, "within_documents", False)
+    with torch.device("meta"):  # it takes memory when the training begins, and each process for its own part
+        model = build_model(config.model)
+    store = TokenStore(tokens, "train")
+    return Lesson(model, Sequences(store, config.model.seq_len, objective, with_documents=within), NextToken())
+
+
 def plan_of(config: Config, replicas: Replicas, device: str) -> Plan:
     """How the processes will share the training out. Raises BadInput if they cannot."""
     with torch.device("meta"):
         model = build_model(config.model)
+    if config.tune.on and replicas.count > 1:
+        raise BadInput("tune: a tuning goes on one process, as yet")
     plan = choose_plan(
         config.parallel,
         replicas.count,

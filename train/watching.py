@@ -15,23 +15,36 @@ from train.records import printable
 from train.sample import Sampling, Speaker
 from train.tokens import TokenStore, load_tokenizer, load_vocabulary
 
+Watch = Callable[[LanguageModel, int], Mapping[str, Any]]
 
-def watch_with(
-    config: Config, folder: Path, say: Callable[[str], object]
-) -> Callable[[LanguageModel, int], Mapping[str, Any]]:
+
+def watch_with(config: Config, folder: Path, say: Callable[[str], object]) -> Watch:
     """The `watch` of a training whose documents and tokens are in `folder`; it tells samples by `say`."""
     vocabulary, tokenizer = load_vocabulary(folder / "tokens"), load_tokenizer(folder / "tokens")
     objective = build_objective(config.objective, vocabulary)
     texts = read_texts(TokenStore(folder / "tokens", "validation"), read_documents(folder / "documents", "validation"))
     few = _few(texts, config.evaluate.tokens_while_training)
 
+    return watching(
+        lambda model: Speaker(model, tokenizer, vocabulary),
+        lambda model: float(evaluate_texts(model, objective, few, config.evaluate).report["total"]),
+        config,
+        say,
+    )
+
+
+def watching(
+    speaker: Callable[[LanguageModel], Speaker], score: Callable[[LanguageModel], float], config: Config,
+    say: Callable[[str], object],
+) -> Watch:  # fmt: skip
+    """Scores and samples: how they are made is the caller's."""
+
     def watch(model: LanguageModel, step: int) -> Mapping[str, Any]:
-        speaker = Speaker(model, tokenizer, vocabulary)
-        lines = [speaker.say(prompt, Sampling(max_tokens=40, seed=config.run.seed)) for prompt in config.run.prompts]
+        sampling = Sampling(max_tokens=40, seed=config.run.seed)
+        lines = [speaker(model).say(prompt, sampling) for prompt in config.run.prompts]
         for line in lines:
             say(f"step {step:>5}  {' '.join(printable(line).split())[:100]}")
-        measured = evaluate_texts(model, objective, few, config.evaluate)
-        return {"bits_per_byte": measured.report["total"], "samples": lines}
+        return {"bits_per_byte": score(model), "samples": lines}
 
     return watch
 

@@ -1,6 +1,6 @@
 """Batches: which sequences make which step, what is hidden in them, and the tokens in them."""
 
-from train.batches.loader import Sequences, load_batches
+from train.batches.loader import Batches, Sequences, load_batches
 from train.batches.objectives import (
     Causal,
     Objective,
@@ -13,6 +13,7 @@ from train.batches.objectives import (
 from train.batches.order import order, order_digest
 
 __all__ = [
+    "Batches",
     "Causal",
     "Objective",
     "ObjectiveConfig",

@@ -38,6 +38,21 @@ class Tokens(Protocol):
         ...
 
 
+class Batches(Protocol):
+    """The sequences of a corpus, by number: `Sequences`, or others that the loop can take in their place."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def text_tokens(self) -> int:
+        """The tokens of text in a sequence."""
+        ...
+
+    def batch(self, numbers: npt.NDArray[np.int64], seed: int, step: int) -> Batch:
+        """The sequences of these numbers, (B,) int64, as the batch of a step."""
+        ...
+
+
 @dataclass(frozen=True)
 class Sequences:
     """The sequences of `seq_len` tokens that a token store holds for an objective."""
@@ -77,7 +92,7 @@ class Sequences:
 
 
 def load_batches(
-    sequences: Sequences, *, seed: int, sequences_per_step: int, first_step: int, steps: int
+    sequences: Batches, *, seed: int, sequences_per_step: int, first_step: int, steps: int
 ) -> Iterator[Batch]:
     """The batches of steps first_step..steps-1, in order."""
 

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import AliasEvent, YAMLError
 
 from train.batches import ObjectiveConfig
+from train.config.base import on_base
 from train.config.choices import config_folder, groups
 from train.config.mistakes import check_words, in_one_line
 from train.config.schema import Config, NumericsConfig
@@ -27,7 +28,8 @@ from train.release import ReleaseConfig
 from train.run import LoggerConfig, RunConfig
 from train.tokens import TokenizerConfig
 
-_NAMING = {"experiment", "data", "tokenizer", "model", "objective", "optim", "numerics"}
+_NAMING = {"experiment", "data", "tokenizer", "model", "objective", "optim", "numerics", "tune"}
+_FROM_BASE = {"model", "tokenizer", "objective"}
 _SCHEMAS = {
     "data": DataConfig,
     "tokenizer": TokenizerConfig,
@@ -58,6 +60,7 @@ OmegaConf.register_new_resolver("times", _times)
 
 def compose(overrides: Sequence[str]) -> Config:
     """The config that these command-line words ask for. Raises BadInput with the key and the nearest valid names."""
+    overrides = _in_order(overrides)
     check_words(overrides)
     store = ConfigStore.instance()
     store.store(name="schema", node=Config)
@@ -67,12 +70,33 @@ def compose(overrides: Sequence[str]) -> Config:
         store.store(group="model", name=f"{family}_schema", node=schema)
     try:
         with initialize_config_dir(version_base=None, config_dir=str(config_folder())):
-            composed = hydra_compose("config", overrides=list(overrides))
+            composed = hydra_compose("config", overrides=_last_added(overrides))
         if OmegaConf.is_missing(composed.run, "name"):
             composed.run.name = _default_name(_choices(overrides))
-        return _to_objects(composed)
+        config = _to_objects(composed)
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(in_one_line(error)) from error
+    return on_base(config) if config.tune.on else config
+
+
+def _last_added(words: Sequence[str]) -> list[str]:
+    """As Hydra is told: what comes last in the list of defaults prevails, and an experiment is added to that list."""
+    return [f"+{word}" if word.startswith("tune=") else word for word in words]
+
+
+def _in_order(overrides: Sequence[str]) -> list[str]:
+    """How to tune is put last, so that it holds whatever the experiment says; `from`, a word of Python's, is `base`.
+
+    Raises BadInput for a model where one is tuned.
+    """
+    words = [f"tune.base={word[10:]}" if word.startswith("tune.from=") else word for word in overrides]
+    ways = [word for word in words if word.partition("=")[0] == "tune"]
+    rest = [word for word in words if word not in ways]
+    if ways[-1:] not in ([], ["tune=none"]):
+        for word in rest:
+            if word.lstrip("+~").partition("=")[0].partition(".")[0] in _FROM_BASE:
+                raise BadInput(f"{printable(word)}: what is tuned has a model and a tokenizer already (tune.from)")
+    return [*rest, *(ways[-1:] or ["tune=none"])]
 
 
 def read_config(path: Path, words: Sequence[str] = ()) -> Config:
@@ -80,6 +104,7 @@ def read_config(path: Path, words: Sequence[str] = ()) -> Config:
 
     Raises BadInput if it is not one.
     """
+    words = [f"tune.base={word[10:]}" if word.startswith("tune.from=") else word for word in words]
     check_words(words)
     if chosen := [word for word in words if word.partition("=")[0] in groups()]:
         raise BadInput(f"{printable(chosen[0])}: a release's choices are made; change their keys (group.key=value)")
@@ -113,7 +138,8 @@ def _default_name(choices: dict[str, str]) -> str:
     """The experiment, and the choices that differ from it: tiny, tiny-files, ..."""
     experiment = choices.get("experiment") or "run"
     asked = [f"+experiment={experiment}"] if experiment != "run" else []
-    usual = _choices([*asked, f"model={choices['model']}"]) | {"model": _choices(asked)["model"]}
+    chosen = _choices([*asked, f"model={choices['model']}", f"tune={choices['tune']}"])
+    usual = chosen | {"model": _choices(asked)["model"], "tune": "none"}
     changed = [value for group, value in sorted(choices.items()) if usual.get(group) != value]
     return "-".join([experiment, *changed])
 
@@ -121,5 +147,5 @@ def _default_name(choices: dict[str, str]) -> str:
 def _choices(overrides: Sequence[str]) -> dict[str, str]:
     """What is chosen from each group that shapes a release."""
     with initialize_config_dir(version_base=None, config_dir=str(config_folder())):
-        composed = hydra_compose("config", overrides=list(overrides), return_hydra_config=True)
+        composed = hydra_compose("config", overrides=_last_added(overrides), return_hydra_config=True)
     return {group: value for group, value in composed.hydra.runtime.choices.items() if group in _NAMING}

@@ -13,6 +13,7 @@ from train.records import BadInput
 from train.release import ReleaseConfig
 from train.run import LoggerConfig, RunConfig
 from train.tokens import TokenizerConfig
+from train.tune import TuneConfig
 
 
 class NumericsName(Enum):
@@ -49,6 +50,7 @@ class Config:
     run: RunConfig
     evaluate: EvaluateConfig
     release: ReleaseConfig
+    tune: TuneConfig = field(default_factory=TuneConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
 
     @property
@@ -76,5 +78,7 @@ class Config:
             raise BadInput(
                 "optim.schedule=cosine: a cosine differs between machines; numerics=exact takes wsd or constant"
             )
+        if self.tune.on and self.release.seeds > 1:
+            raise BadInput("release.seeds: bounds are not drawn from tunings, as yet; leave it out")
         check_needs(self.objective, self.tokenizer, self.model.seq_len)
         micro_steps(self.optim.sequences_per_step, self.parallel.sequences_per_device)

@@ -36,7 +36,7 @@ def config_digest(config: Config) -> str:
 
 
 def public(values: dict[str, Any]) -> dict[str, Any]:
-    """The resolved config without the places of folders on this disk."""
+    """The resolved config without the places of folders on this disk, and without `tune` where nothing is tuned."""
     values = values | {"run": {key: value for key, value in values["run"].items() if key != "folder"}}
     sources = {
         name: source | {"path": Path(source["path"]).name if Path(source["path"]).exists() else source["path"]}
@@ -44,7 +44,11 @@ def public(values: dict[str, Any]) -> dict[str, Any]:
     }
     data = {key: value for key, value in values["data"].items() if key != "cache"}
     release = {key: value for key, value in values.get("release", {}).items() if key != "sign"}
-    return values | {"data": data | {"sources": sources}} | ({"release": release} if release else {})
+    values = values | {"data": data | {"sources": sources}} | ({"release": release} if release else {})
+    if values["tune"]["name"] == "none":
+        return {key: value for key, value in values.items() if key != "tune"}
+    base = {"base": Path(values["tune"]["base"]).name} if "base" in values["tune"] else {}
+    return values | {"tune": values["tune"] | base}
 
 
 def to_yaml(values: dict[str, Any]) -> str:

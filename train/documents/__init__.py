@@ -2,9 +2,10 @@
 
 from train.documents.configs import Kind, Reader, SourceConfig
 from train.documents.corpus import DataConfig, Summary, build_corpus, fetch
+from train.documents.examples import Example, Message, example_text, parse_example, words_of
 from train.documents.licences import refusal
 from train.documents.registries import fetch_members
-from train.documents.rules import ExcludeConfig, RulesConfig
+from train.documents.rules import ExcludeConfig, Rule, RulesConfig
 from train.documents.store import (
     SPLITS,
     documents_file,
@@ -18,20 +19,26 @@ from train.documents.store import (
 __all__ = [
     "SPLITS",
     "DataConfig",
+    "Example",
     "ExcludeConfig",
     "Kind",
+    "Message",
     "Reader",
+    "Rule",
     "RulesConfig",
     "SourceConfig",
     "Summary",
     "build_corpus",
     "documents_file",
+    "example_text",
     "fetch",
     "fetch_members",
     "largest_group",
+    "parse_example",
     "read_documents",
     "read_release_documents",
     "refusal",
     "withdrawn",
+    "words_of",
     "write_documents",
 ]

@@ -4,13 +4,14 @@ import difflib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from train.documents.configs import SourceConfig
+from train.documents.examples import words_of
 from train.documents.rules import ExcludeConfig, Rule, RulesConfig, detect_language, find_personal_data, make_rules
 from train.documents.sources import fetch_source, read_source
 from train.documents.store import SPLITS, write_documents
@@ -51,13 +52,15 @@ def fetch(config: DataConfig) -> list[Path]:
     return [path for path in fetched if path is not None]
 
 
-def build_corpus(config: DataConfig, folder: Path, advance: Callable[[int], object]) -> dict[str, Any]:
+def build_corpus(
+    config: DataConfig, folder: Path, advance: Callable[[int], object], first: Sequence[Rule] = ()
+) -> dict[str, Any]:
     """Read, judge and store every document; returns the summary that is also written to `folder`/summary.json.
 
-    `advance` is told the bytes of each document as it is read, for a progress bar.
+    `advance` is told the bytes of each document as it is read, for a progress bar; `first`: rules before the others.
     """
     summary, names = Summary(), Names(config.exclude)
-    rules = make_rules(config.rules, config.exclude)
+    rules = [*first, *make_rules(config.rules, config.exclude)]
     with ExitStack() as stack:
         writers = {split: stack.enter_context(write_documents(folder, split)) for split in SPLITS}
         manifest = stack.enter_context(write_atomically(folder / "manifest.jsonl"))
@@ -110,17 +113,17 @@ def judge(found: Document | Excluded, rules: Iterable[Rule]) -> Document | Exclu
     """The document as it goes in, or why it does not: the first rule that takes it out."""
     if isinstance(found, Excluded):
         return found
+    words = words_of(found.text)
+    read = found if words == found.text else replace(found, text=words, n_bytes=len(words.encode()))
     for rule in rules:
-        verdict = rule.check(found)
+        verdict = rule.check(found if rule.whole else read)
         if verdict is not None:
             about = {key: getattr(found, key) for key in ("id", "sha256", "url", "authors", "n_bytes")}
             value, reason = verdict
             return Excluded(
                 **about, stage="rules", rule=rule.name, rule_version=rule.version, value=value, reason=reason
             )
-    if not found.language:
-        return Document(**{**asdict(found), "language": detect_language(found.text)})
-    return found
+    return found if found.language else replace(found, language=detect_language(words))
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -137,6 +140,7 @@ class Summary:
         self._bytes: dict[str, Counter[str]] = {}
         self._personal: Counter[str] = Counter()
         self._ids: set[str] = set()
+        self._first_reason = ""
 
     def add(self, item: Document | Excluded) -> None:
         """Count one document, kept or excluded."""
@@ -146,6 +150,7 @@ class Summary:
         self._ids.add(item.id)
         if isinstance(item, Excluded):
             self.tally.excluded[item.rule] = self.tally.excluded.get(item.rule, 0) + 1
+            self._first_reason = self._first_reason or f"{item.id}: {item.reason}"
             self._excluded.update(canonical_json(asdict(item) | {"authors": list(item.authors)}) + b"\n")
             return
         self.tally.kept += 1
@@ -153,7 +158,7 @@ class Summary:
         about = item.metadata()
         about.pop("retrieved")  # the day of the download changes no text
         self._documents.update(canonical_json(about) + b"\n")
-        self._personal.update(find_personal_data(item.text))
+        self._personal.update(find_personal_data(words_of(item.text)))
         for author in item.authors or ("unknown",):
             self._count("author", author, item.n_bytes)
         for name in ("language", "licence", "source", "split"):
@@ -170,6 +175,7 @@ class Summary:
         splits = self._by.get("split", Counter())
         if not splits["train"] or not splits["validation"]:
             left_out = ", ".join(f"{rule} {count}" for rule, count in self.tally.excluded.items()) or "none"
+            left_out += f" (the first is {printable(self._first_reason)})" if self._first_reason else ""
             raise BadInput(
                 f"the corpus has {splits['train']} documents for training and {splits['validation']} for validation, "
                 f"at least one of each is needed (about one document in 14 is for validation; add documents). "

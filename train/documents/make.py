@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from train.documents.configs import FIELDS, SourceConfig
+from train.documents.examples import example_text
 from train.records import BadInput, Document, Excluded, printable
 
 Found = Document | Excluded
@@ -15,7 +16,8 @@ Record = Mapping[str, Any]
 def make_document(name: str, source: SourceConfig, record: Record, raw: bytes | None) -> Found:
     """One record, and the bytes of its text (or None: the text is a column), as a Document or an Excluded."""
     if raw is None:
-        raw = str(record.get(source.fields.get("text", "text")) or "").encode("utf-8", "surrogatepass")
+        text = example_text(record) or str(record.get(source.fields.get("text", "text")) or "")
+        raw = text.encode("utf-8", "surrogatepass")
     columns = {key: _clean(value) for key, value in record.items()}
     values = {key: _field(source, columns, key) for key in FIELDS if key != "authors"}
     authors = _authors(source, columns)
@@ -37,7 +39,7 @@ def make_document(name: str, source: SourceConfig, record: Record, raw: bytes | 
     if source.latest and values["date"] > source.latest:
         return left_out("select", values["date"], f"the config selects dates up to {source.latest}")
     try:
-        text = raw.decode("utf-8")
+        decoded = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         return left_out("encoding", f"byte {error.start}", "the text is not valid UTF-8")
     values["language"] = values["language"] or source.language
@@ -46,7 +48,7 @@ def make_document(name: str, source: SourceConfig, record: Record, raw: bytes | 
     values["licence_basis"] = values["licence_basis"] or source.licence_basis
     split = "validation" if is_validation(sha256) else "train"
     about |= values | {"n_bytes": len(raw), "retrieved": source.retrieved, "split": split}
-    return Document(**about, text=text, source=source.origin)
+    return Document(**about, text=decoded, source=source.origin)
 
 
 def is_validation(sha256: str) -> bool:

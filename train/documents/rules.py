@@ -50,11 +50,12 @@ class RulesConfig:
 
 @dataclass(frozen=True)
 class Rule:
-    """A named, versioned rule."""
+    """A named, versioned rule. It reads the words of a document; `whole`: its text as it is (of an example, JSON)."""
 
     name: str
     version: int
     check: Callable[[Document], Verdict]
+    whole: bool = False
 
 
 def make_rules(config: RulesConfig, exclude: ExcludeConfig) -> list[Rule]:

@@ -1,6 +1,7 @@
 """Evaluation: bits per byte on the held-out documents, and the 5-gram they are held against; tasks; bias."""
 
 from train.evaluate.again import measure_again
+from train.evaluate.answers import Asked, answers_yardstick, evaluate_answers, read_answers
 from train.evaluate.baselines import TASKS, Task, score, score_baselines
 from train.evaluate.bias import expected_groups
 from train.evaluate.bits_per_byte import EvaluateConfig, Measured, Text, evaluate_texts, read_texts
@@ -14,6 +15,7 @@ from train.evaluate.tasks import prepare_tasks, run_tasks
 __all__ = [
     "MOST_SEEDS",
     "TASKS",
+    "Asked",
     "EvaluateConfig",
     "FiveGram",
     "Measured",
@@ -23,13 +25,16 @@ __all__ = [
     "TaskResult",
     "Text",
     "Z",
+    "answers_yardstick",
     "bootstrap",
+    "evaluate_answers",
     "evaluate_texts",
     "expected_groups",
     "is_within",
     "measure_again",
     "prediction_bounds",
     "prepare_tasks",
+    "read_answers",
     "read_examples",
     "read_texts",
     "run_tasks",

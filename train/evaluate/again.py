@@ -9,11 +9,12 @@ import numpy as np
 
 from train.batches import ObjectiveConfig, ObjectiveName, build_objective
 from train.documents import read_documents
+from train.evaluate.answers import evaluate_answers, read_answers
 from train.evaluate.bias import expected_groups
 from train.evaluate.bits_per_byte import EvaluateConfig, Text, evaluate_texts
 from train.hugging_face import from_hugging_face
 from train.records import BadInput, Json, read_json
-from train.tokens import encode_document, load_tokenizer, load_vocabulary
+from train.tokens import encode_document, load_chat, load_tokenizer, load_vocabulary
 
 _TOLERANCE = 1e-4  # bits per byte: float32 sums in another order, on another processor
 _TABLES = ("by_document", "by_author", "by_language", "by_source")
@@ -35,13 +36,20 @@ def measure_again(folder: Path) -> dict[str, Any]:
     model, tokenizer, vocabulary = from_hugging_face(folder), load_tokenizer(folder), load_vocabulary(folder)
     if objective.name.value != model.OBJECTIVE:
         raise BadInput(f"{folder}: a {model.config.name} is not measured by {objective.name.value}")
-    texts = []
-    for document in read_documents(folder / "data", "validation"):
-        parts = [[vocabulary.opens], *encode_document(tokenizer, document.text)]
-        texts.append(Text.of(document, np.concatenate([np.asarray(part, np.int64) for part in parts])))
-    if not texts:
+    documents = list(read_documents(folder / "data", "validation"))
+    if not documents:
         raise BadInput(f"{folder}: no document was held out")
-    measured = evaluate_texts(model, build_objective(objective, vocabulary), texts, config).report
+    if stated["measure"].get("of") == "answers":
+        chat = load_chat(folder)
+        if chat is None:
+            raise BadInput(f"{folder}: answers were measured, and its tokenizer has no chat template")
+        measured = evaluate_answers(model, read_answers(documents, chat)).report
+    else:
+        texts = []
+        for document in documents:
+            parts = [[vocabulary.opens], *encode_document(tokenizer, document.text)]
+            texts.append(Text.of(document, np.concatenate([np.asarray(part, np.int64) for part in parts])))
+        measured = evaluate_texts(model, build_objective(objective, vocabulary), texts, config).report
     worst = {kind: _difference(folder, kind, stated[kind], measured[kind]) for kind in _TABLES if kind in stated}
     same = math.isclose(total, measured["total"], abs_tol=_TOLERANCE) and max(worst.values()) <= 10 * _TOLERANCE
     if bias is not None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from train.model import FAMILIES, Fields, LanguageModel, Stored, build_model
+from train.model import FAMILIES, Fields, LanguageModel, ModelConfig, Stored, build_model
 from train.numerics import save_tensors
 from train.records import BadInput, printable, read_json, write_json
 
@@ -30,18 +31,27 @@ def to_hugging_face(model: LanguageModel, folder: Path, special: Mapping[str, in
     write_json(folder / "generation_config.json", {**usual, **numbers})
 
 
-def from_hugging_face(folder: Path) -> LanguageModel:
-    """The model in a folder of their format, sharded or not. Raises BadInput naming what is missing or too much."""
+def read_model_config(folder: Path) -> ModelConfig:
+    """Our config of the model in a folder of their format. Raises BadInput for a family or a field unknown here."""
     theirs = read_json(folder / "config.json")
     kind = theirs.get("model_type") if isinstance(theirs, dict) else None
     if not isinstance(kind, str) or kind not in FAMILIES:
         raise BadInput(f"{folder}: a model of type {printable(str(kind))!r}; known are {', '.join(FAMILIES)}")
-    family = FAMILIES[kind]
-    tensors = family.named_as_now(_read(folder))
     try:
         fields = Fields(theirs)
-        config = family.from_theirs(fields)
+        config: ModelConfig = FAMILIES[kind].from_theirs(fields)
         fields.finish()
+    except BadInput as error:
+        raise BadInput(f"{folder}/config.json: {str(error).splitlines()[0]}") from error
+    return config
+
+
+def from_hugging_face(folder: Path) -> LanguageModel:
+    """The model in a folder of their format, sharded or not. Raises BadInput naming what is missing or too much."""
+    config: Any = read_model_config(folder)
+    family = FAMILIES[config.name]
+    tensors = family.named_as_now(_read(folder))
+    try:
         if config.n_layers > len(tensors) or getattr(config, "n_decoder_layers", 0) > len(tensors):
             raise BadInput("asks for more layers than there are tensors")
         with torch.device("meta"):  # shapes alone: a config from outside must not decide how much memory is taken

@@ -22,7 +22,7 @@ import torch
 
 from train.batches import build_objective
 from train.evaluate import evaluate_texts, is_within, read_texts
-from train.libre.audit import Status, Subject, look_at_inputs
+from train.libre.audit import Base, Status, Subject, look_at_inputs
 from train.model import build_model
 from train.numerics import Choices, Rounding, describe_machine
 from train.records import BadInput, digest_json, printable, write_json
@@ -84,15 +84,19 @@ def rebuild(
     builder: str = "not named",
     key: str = "",
     note: Callable[[str], object] = print,
+    base: Path | None = None,
 ) -> Rebuild:
     """Remake `folder` and write a statement into it, signed with the private key in the file `key` if one is named.
+
+    `base`: the folder of the model whose weights it began from, if it did.
 
     Raises BadInput if it is no release, or another program's.
     """
     if key:
         read_key(key)
     with tempfile.TemporaryDirectory() as name:
-        subject = Subject(folder, Path(name) / "made")
+        bases = [] if base is None else [Base(base, "", "", (), frozenset())]
+        subject = Subject(folder, Path(name) / "made", bases)
         stated = _ingredients(subject)
         if stated["code"]["digest"] != code_digest():
             raise BadInput(
@@ -205,10 +209,13 @@ def _prepare(subject: Subject, run: Path, first: int) -> None:
 def _job(subject: Subject, run: Path, last: int) -> Job:
     recipe, numerics = subject.recipe, subject.record["numerics"]
     choices = Choices(**{key: value for key, value in numerics.items() if key not in {"name", "mesh"}})
+    lesson = subject.lesson(begun=recipe.tune.on)  # a training from a seed makes its initial weights itself
     return Job(
         folder=run,
-        model=build_model(recipe.model),
-        sequences=subject.sequences(),
+        model=lesson.model,
+        sequences=lesson.sequences,
+        loss=lesson.loss,
+        from_seed=not recipe.tune.on,
         run=replace(recipe.run, evaluate_every=_NEVER, checkpoint_every=_NEVER),
         optim=recipe.optim,
         parallel=recipe.parallel,

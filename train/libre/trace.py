@@ -5,7 +5,7 @@ The tokens are made again from the documents and the tokenizer of the release, a
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from train.batches import build_objective, order
-from train.config import read_config
+from train.config import Config, read_config
 from train.documents import read_documents, withdrawn
 from train.index import Index, Place, build_index, open_index
+from train.libre.tokens import write_tokens
 from train.records import BadInput, Document, count_of, printable
 from train.release import read_release
-from train.tokens import TokenStore, encode_document, load_tokenizer, load_vocabulary, write_shards
+from train.tokens import TokenStore, encode_document, load_tokenizer, load_vocabulary
+from train.tune import TuneName, rows_of
 
 WHAT_IT_MEANS = (
     "A match shows that these words stand in a training text. It does not show that the text caused them: common "
@@ -74,7 +76,7 @@ class Trace:
         self.release, self._store, self._index = release, store, index
         self._tokenizer = load_tokenizer(release)
         self._documents = [_without_text(document) for document in read_documents(release / "data", "train")]
-        self._seen = _Seen(release, store)
+        self._seen = _seen_of(release, store)
 
     def text(self, text: str, at_least: int = 8, most: int = 10) -> Answer:
         """The longest passages of `text` in the training text, so many tokens at least and `most` of them at most."""
@@ -117,7 +119,7 @@ class Trace:
         before = self._decode(self._store.read(max(first, start - around), start).tolist()) if start > first else ""
         end = start + length
         after = self._decode(self._store.read(end, min(last, end + around)).tolist()) if end < last else ""
-        return self._source(number, before, after)
+        return self._source(number // self._seen.parts, before, after)
 
     def _source(self, number: int, before: str, after: str) -> Source:
         document = self._documents[number]
@@ -133,15 +135,13 @@ class Trace:
 
 
 class _Seen:
-    """At which steps a document was seen: the order of the sequences, computed again."""
+    """At which steps a document was seen: the order of the sequences, computed again.
 
-    def __init__(self, release: Path, store: TokenStore) -> None:
-        config = read_config(release / "recipe" / "config.yaml")
-        self._per_step = config.optim.sequences_per_step
-        objective = build_objective(config.objective, load_vocabulary(release))
-        self._text, self._read = objective.window(config.model.seq_len)
-        self._store = store
-        count = (len(store) - (self._read - self._text)) // self._text
+    `holding`: the sequences, (first, last), that hold a token of a document; each document has so many `parts`.
+    """
+
+    def __init__(self, config: Config, count: int, holding: Callable[[int], tuple[int, int]], parts: int = 1) -> None:
+        self._per_step, self._holding, self.parts = config.optim.sequences_per_step, holding, parts
         self._sequences = np.concatenate(
             [
                 order(config.run.seed, step, sequences=count, sequences_per_step=self._per_step)
@@ -151,11 +151,27 @@ class _Seen:
 
     def steps(self, document: int) -> list[int]:
         """The steps, from 1, whose batch held a token of this document."""
-        start, stop = int(self._store.offsets[document]), int(self._store.offsets[document + 1])
-        first, last = max(0, -(-(start - self._read + 1) // self._text)), (stop - 1) // self._text
+        first, last = self._holding(document)
         places = np.flatnonzero((self._sequences >= first) & (self._sequences <= last))
         steps: list[int] = np.unique(places // self._per_step + 1).tolist()
         return steps
+
+
+def _seen_of(release: Path, store: TokenStore) -> _Seen:
+    config = read_config(release / "recipe" / "config.yaml")
+    vocabulary = load_vocabulary(release)
+    if config.tune.on:
+        parts = 2 if config.tune.name is TuneName.dpo else 1
+        rows = rows_of(config.tune, store.lengths(), config.model.seq_len, text_to_text=bool(vocabulary.sentinels))
+        place = {example: number for number, row in enumerate(rows) for example in row}
+        return _Seen(config, len(rows), lambda document: (place[document], place[document]), parts)
+    text, read = build_objective(config.objective, vocabulary).window(config.model.seq_len)
+
+    def holding(document: int) -> tuple[int, int]:
+        start, stop = int(store.offsets[document]), int(store.offsets[document + 1])
+        return max(0, -(-(start - read + 1) // text)), (stop - 1) // text
+
+    return _Seen(config, (len(store) - (read - text)) // text, holding)
 
 
 def open_trace(release: Path, cache: Path) -> Trace:
@@ -168,11 +184,8 @@ def open_trace(release: Path, cache: Path) -> Trace:
         )
     folder = cache / "index" / stated
     if not (folder / "index.json").is_file():
-        vocabulary = load_vocabulary(release)
-        tokenizer = load_tokenizer(release)
-        opens = str(tokenizer.id_to_token(vocabulary.opens))
-        made = write_shards(_train(release), tokenizer, opens, folder, "train", lambda _: None)
-        if made["digest"] != stated:
+        tuned = read_config(release / "recipe" / "config.yaml").tune.on
+        if write_tokens(release, _train(release), folder, "train", tuned=tuned) != stated:
             raise BadInput(
                 f"{release}: its documents and tokenizer do not give the tokens that its release.json states: "
                 "something in the folder was changed"

@@ -6,6 +6,7 @@ from train.model.context import Cache, LayerCache
 from train.model.dropout import Dropout, has_dropout, number_dropouts
 from train.model.falcon import Falcon, FalconConfig
 from train.model.gpt2 import GPT2, GPT2Config
+from train.model.init import summed_values
 from train.model.language_model import Decoder, LanguageModel, ModelConfig
 from train.model.llama import Llama, LlamaConfig
 from train.model.parts import MLP, Attention, GatedMLP
@@ -33,5 +34,5 @@ def build_model(config: ModelConfig) -> LanguageModel:
 __all__ = [
     "CONFIGS", "FAMILIES", "MLP", "T5", "Alibi", "Attention", "Bert", "Cache", "Decoder", "Dropout", "Fields",
     "GatedMLP", "LanguageModel", "LayerCache", "ModelConfig", "RelativeAttention", "RelativeBias", "Stored", "XLNet",
-    "build_model", "has_dropout", "number_dropouts",
+    "build_model", "has_dropout", "number_dropouts", "summed_values",
 ]  # fmt: skip

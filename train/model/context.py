@@ -66,6 +66,13 @@ def same_document(documents: Int[Tensor, "B S"]) -> Tensor:
     return (documents[:, :, None] == documents[:, None, :])[:, None]
 
 
+def position_in_document(documents: Int[Tensor, "B T"]) -> Int[Tensor, "B T"]:
+    """How many tokens of its document stand before each; a document's tokens follow one another."""
+    place = torch.arange(documents.shape[1], device=documents.device).expand_as(documents)
+    begins = documents != documents.roll(1, 1)
+    return place - torch.where(begins, place, 0).cummax(1).values
+
+
 def may_look_at(attention_mask: Tensor, length: int) -> Tensor:
     """(B, 1, T, S) bool from (B, S) bool, True at real tokens: all look at these, and padding at itself (not NaN)."""
     size = attention_mask.shape[1]

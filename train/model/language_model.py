@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from train.model.context import Cache, Context, may_look_at, may_look_back, same_document
+from train.model.context import Cache, Context, may_look_at, may_look_back, position_in_document, same_document
 from train.model.dropout import Dropout
 from train.model.init import initialise
 from train.model.positions import Alibi, Rotary
@@ -148,7 +148,10 @@ class Decoder(LanguageModel):
         start = 0 if cache is None else cache.length
         x = self.embedding(tokens)
         if self.position_embedding is not None:
-            x = x + self.position_embedding(torch.arange(start, start + tokens.shape[1], device=tokens.device))
+            places = torch.arange(start, start + tokens.shape[1], device=tokens.device)
+            if self.within_documents and documents is not None:
+                places = position_in_document(documents)
+            x = x + self.position_embedding(places)
         if self.first_norm is not None:
             x = self.first_norm(x)
         x = self.dropout(x, noise)

@@ -100,5 +100,7 @@ class Spread(Mapping[str, Tensor]):
 
 
 def master_weights(model: nn.Module) -> Spread:
-    """The parameters, each once (a tied head is its embedding), as float32: in exact arithmetic float64 holds them."""
-    return Spread({name: Held(local(p).float(), piece_of(p)) for name, p in model.named_parameters()})
+    """The parameters that are learned, each once (a tied head is its embedding), as float32: in exact arithmetic
+    float64 holds them."""
+    learned = ((name, p) for name, p in model.named_parameters() if p.requires_grad)
+    return Spread({name: Held(local(p).float(), piece_of(p)) for name, p in learned})

@@ -19,10 +19,11 @@ def make_optimizers(
     `precision`: of Muon's products; in float64 both are exact, and `rounding` decides as it is told.
     """
     apart = ("embedding", "head.", "relative.")  # tables and the head, wherever they stand
-    inside = {id(p) for name, p in model.named_parameters() if p.ndim == 2 and not any(word in name for word in apart)}
-    matrices = [p for p in model.parameters() if id(p) in inside and config.name is OptimizerName.muon]
+    learned = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    inside = {id(p) for name, p in learned if p.ndim == 2 and not any(word in name for word in apart)}
+    matrices = [p for _, p in learned if id(p) in inside and config.name is OptimizerName.muon]
     chosen = {id(p) for p in matrices}
-    others = [p for p in model.parameters() if id(p) not in chosen]
+    others = [p for _, p in learned if id(p) not in chosen]
     groups = [
         {"params": [p for p in others if p.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0},

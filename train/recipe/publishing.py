@@ -45,6 +45,8 @@ def make_release(run: Run, summary: Json, tokens: Json, trained: Json, results: 
         chain=trained["chain"],
         sample=sample,
         special_tokens=run.vocabulary().hugging_face(),
+        lineage=run.lineage(),
+        beside=run.beside(),
     )
     with progress("release", 0, "part") as bar:
         record = publish(parts, run.folder / "release", lambda _: bar.update(1))
@@ -78,6 +80,6 @@ def _choices(values: Json) -> list[dict[str, Any]]:
     usual = resolved(compose([]))
     return [
         {"key": room, "value": values[room]["name"], "default": usual[room]["name"], "why": values[room]["why"]}
-        for room in ("data", "model", "optim")
-        if values[room].get("why")
+        for room in ("data", "model", "optim", "tune")
+        if values.get(room, {}).get("why")
     ]

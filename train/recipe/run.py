@@ -21,7 +21,7 @@ from train.evaluate import (
     run_tasks,
 )
 from train.model import LanguageModel, build_model
-from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine
+from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine, master_weights
 from train.parallel import Replicas
 from train.records import BadInput, Json, digest_file, read_json, write_atomically, write_json
 from train.run import (
@@ -38,6 +38,7 @@ from train.standards import read_key
 from train.tokens import (
     TokenStore,
     Vocabulary,
+    load_chat,
     load_tokenizer,
     load_vocabulary,
     save_tokenizer,
@@ -45,7 +46,7 @@ from train.tokens import (
     write_shards,
 )
 from train.training import foretell, job_of, plan_of, share_out, train_other_seeds
-from train.watching import watch_with
+from train.watching import Watch, watch_with
 
 _DRAWS = 3  # samples of each prompt that are held against the training text
 
@@ -124,7 +125,7 @@ class Run:
     def make_weights(self) -> Json:
         """checkpoints/: the model, trained to its last step."""
         config = self.config
-        job = job_of(config, self.folder, self.machine, self.replicas, watch_with(config, self.folder, say))
+        job = job_of(config, self.folder, self.machine, self.replicas, self.watch())
         if config.numerics.exact:
             check_operations(job)
         self.replicas.call()
@@ -137,9 +138,14 @@ class Run:
             "sequences": len(job.sequences),
         }
 
+    def watch(self) -> Watch:
+        """What is looked at as it learns."""
+        return watch_with(self.config, self.folder, say)
+
     def speak(self, model: LanguageModel, prompt: str, length: int, seed: int = 0) -> str:
         """A sample: the prompt and what the model makes of it, drawn with the run's seed and `seed`."""
-        speaker = Speaker(model, load_tokenizer(self.folder / "tokens"), self.vocabulary())
+        tokens = self.folder / "tokens"
+        speaker = Speaker(model, load_tokenizer(tokens), self.vocabulary(), load_chat(tokens))
         return speaker.say(prompt, Sampling(max_tokens=length, seed=self.config.run.seed + seed))
 
     def vocabulary(self) -> Vocabulary:
@@ -160,13 +166,17 @@ class Run:
         """The file that training writes last."""
         return f"checkpoints/step-{self.config.optim.steps:06d}/state.json"
 
+    def blank(self) -> LanguageModel:
+        """A model into which what was learned can be loaded."""
+        return build_model(self.config.model)
+
     def model(self, trained: Json) -> LanguageModel:
         """The model that was trained. Raises BadInput if its checkpoint is no longer what it was."""
         torch.set_num_threads(self.machine.threads)
-        model = build_model(self.config.model)
+        model = self.blank()
         try:
             load_weights(model, (self.folder / self.last_checkpoint).parent)
-            if digest_tensors(dict(model.named_parameters())) != trained["weights_digest"]:
+            if digest_tensors(master_weights(model)) != trained["weights_digest"]:
                 raise BadInput("its tensors are not those that were saved")
         except BadInput as error:
             self.record.forget("training")
@@ -181,14 +191,28 @@ class Run:
         texts, model, store = self.texts(), self.model(trained), TokenStore(self.folder / "tokens", "train")
         with progress("evaluation", sum(len(text.tokens) - 1 for text in texts), "tok") as bar:
             found = score_model(model, self.objective(), store, texts, self.config.evaluate, bar.update)
-        found |= look_up(store, self._samples(model), texts)
+        found |= look_up(store, self.samples(model), texts)
+        return {**found, **self.asked_more(model, texts), "objective": resolved(self.config.objective)}
+
+    def asked_more(self, model: LanguageModel, texts: list[Text]) -> dict[str, Any]:
+        """What else the config wants to know: which groups it expects, tasks."""
+        found: dict[str, Any] = {}
         if self.config.evaluate.bias:
             found |= self._expected_groups(model, {text.language for text in texts})
         if tasks := self.config.evaluate.tasks:
             found["tasks"] = self._ask(model, tasks)
-        return {**found, "objective": resolved(self.config.objective)}
+        return found
 
-    def _samples(self, model: LanguageModel) -> list[Tokens]:
+    def lineage(self) -> list[dict[str, str]]:
+        """What this run was made from."""
+        made_from = self.config.release.made_from
+        return [dict(made_from)] if made_from else []
+
+    def beside(self) -> dict[str, Path]:
+        """Files of this run that go into the release as they are, by their names there."""
+        return {}
+
+    def samples(self, model: LanguageModel) -> list[Tokens]:
         """What the model makes of the prompts, a few times each."""
         tokenizer, prompts = load_tokenizer(self.folder / "tokens"), self.config.run.prompts or [""]
         lines = [self.speak(model, prompt, 100, seed) for prompt in prompts for seed in range(_DRAWS)]

@@ -9,6 +9,7 @@ from train.evaluate import prepare_tasks
 from train.parallel import open_replicas
 from train.recipe.publishing import make_release
 from train.recipe.run import Run
+from train.recipe.tuned import TunedRun
 from train.records import Json, digest_json
 from train.run import (
     lock_folder,
@@ -25,7 +26,7 @@ def run_recipe(config: Config) -> dict[str, Any]:
     """Run what is not yet done; returns the release's release.json."""
     folder = Path(config.run.folder) / config.run.name
     with open_replicas(config.run.hang_after) as replicas, lock_folder(folder):
-        run = Run(config, folder, replicas)
+        run = (TunedRun if config.tune.on else Run)(config, folder, replicas)
         plan_of(config, replicas, run.machine.device)  # what cannot be shared out is known before anything is done
         stage = run.record.stage
         summary = stage("documents", run.documents_inputs(), "documents/summary.json", run.make_documents)

@@ -3,10 +3,20 @@
 from train.release.bundle import Ingredients, publish
 from train.release.cards import attribution, data_card, describe
 from train.release.configs import ReleaseConfig
-from train.release.manifest import BUILD, RECORD, SIGNED, SUMS, list_files, read_release, root_digest, unlike_schema
+from train.release.manifest import (
+    BUILD,
+    RECORD,
+    SIGNED,
+    SUMS,
+    digest_from_sums,
+    list_files,
+    read_release,
+    root_digest,
+    unlike_schema,
+)
 from train.release.source import code_digest
 
 __all__ = [
     "BUILD", "RECORD", "SIGNED", "SUMS", "Ingredients", "ReleaseConfig", "attribution", "code_digest", "data_card",
-    "describe", "list_files", "publish", "read_release", "root_digest", "unlike_schema",
+    "describe", "digest_from_sums", "list_files", "publish", "read_release", "root_digest", "unlike_schema",
 ]  # fmt: skip

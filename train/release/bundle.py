@@ -21,12 +21,13 @@ from train.release.source import shipped, write_source
 from train.run import CHECKPOINT_FILES, list_checkpoints
 from train.standards import build_record, croissant, eu_summary, mof, osaid, read_key, reuse, sign, spdx
 
-_STATED = ("bits_per_byte", "verbatim", "overlap", "bias", "tasks", "seeds")  # of the results, in release.json
+_STATED = ("bits_per_byte", "base", "verbatim", "overlap", "bias", "tasks", "seeds")  # of the results, in release.json
 
 
 @dataclass(kw_only=True, frozen=True)
 class Ingredients:
-    """What a release is made of. `recipe` is the resolved config, `recipe_yaml` the same as text."""
+    """What a release is made of. `recipe` is the resolved config, `recipe_yaml` the same as text; `beside`: files that
+    go in as they are, by their names there."""
 
     name: str
     run_folder: Path
@@ -46,6 +47,8 @@ class Ingredients:
     chain: str
     sample: str
     special_tokens: Mapping[str, int]
+    lineage: list[dict[str, str]]
+    beside: Mapping[str, Path]
 
 
 def publish(parts: Ingredients, folder: Path, note: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
@@ -64,6 +67,9 @@ def publish(parts: Ingredients, folder: Path, note: Callable[[str], object] = la
         _copy(parts.run_folder / "tokens", draft, ["tokenizer.json", "tokenizer_config.json"])
         if parts.config.gguf:
             to_gguf(parts.model, draft, draft / "model.gguf", _about(parts))
+        for name, path in parts.beside.items():
+            (draft / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, draft / name)
         note("data")
         _copy_data(parts, draft / "data")
         note("training")
@@ -152,7 +158,7 @@ def _record(parts: Ingredients, code: dict[str, Any]) -> dict[str, Any]:
         "made_by": f"fusee {__version__}",
         "publisher": parts.config.publisher,
         "contact": parts.config.contact,
-        "lineage": [dict(parts.config.made_from)] if parts.config.made_from else [],
+        "lineage": parts.lineage,
         "ingredients": {
             "documents": {
                 "digest": summary["documents_digest"], "count": summary["kept"], "bytes": summary["kept_bytes"],

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from train.records import Json, printable
+from train.records import Json, base_of, printable
 from train.release.configs import ReleaseConfig
+from train.release.lineage import origin, schooling, told
 from train.release.markdown import table, text
 from train.release.scores import how_good
 
@@ -24,7 +25,7 @@ def _usage(recipe: Json) -> str:
     """A few lines of Python that make the model speak."""
     prompt = (recipe["run"]["prompts"] or ["The"])[0]
     if recipe["objective"]["name"] == "span_corruption":
-        asked = json.dumps(f"{prompt} <extra_id_0>", ensure_ascii=False)
+        asked = json.dumps(prompt if "tune" in recipe else f"{prompt} <extra_id_0>", ensure_ascii=False)
         return f"""from transformers import AutoTokenizer, T5ForConditionalGeneration
 
 folder = "path/to/this/folder"
@@ -37,6 +38,12 @@ print(tokenizer.decode(model.generate(**tokenizer({asked}, return_tensors="pt"))
 fill = pipeline("fill-mask", model="path/to/this/folder")
 print(fill({asked})[0]["sequence"])"""
     asked = json.dumps(prompt, ensure_ascii=False)
+    if "tune" in recipe:
+        return f"""from transformers import pipeline
+
+speak = pipeline("text-generation", model="path/to/this/folder")
+said = speak([{{"role": "user", "content": {asked}}}], max_new_tokens=40)
+print(said[0]["generated_text"][-1]["content"])"""
     return f"""from transformers import pipeline
 
 speak = pipeline("text-generation", model="path/to/this/folder")
@@ -80,12 +87,12 @@ def model_card(record: Json, recipe: Json, summary: Json, sample: str, config: R
 # {text(record["name"])}, version {text(record["version"])}
 
 A language model of the {record["weights"]["family"]} family with {record["weights"]["parameters"]:,} parameters,
-trained from nothing on {summary["by"]["split"]["train"]["documents"]} documents ({summary["by"]["split"]["train"]["bytes"]:,} bytes), measured on {summary["by"]["split"]["validation"]["documents"]} others; all are in this folder.
+{origin(record)} on {summary["by"]["split"]["train"]["documents"]} documents ({summary["by"]["split"]["train"]["bytes"]:,} bytes), measured on {summary["by"]["split"]["validation"]["documents"]} others; all are in this folder.
 Data, recipe and weights are published together: `release.json` holds the digests that tie them.
 
 Published by {text(config.publisher)}. Contact: {text(config.contact)}.
 
-{_lineage(config)}## What it is for
+{told(record)}## What it is for
 
 {config.purpose}
 
@@ -97,8 +104,7 @@ Published by {text(config.publisher)}. Contact: {text(config.contact)}.
 
 {data["warning"] or "Nobody has yet looked at these texts for what they would teach a model to say."}
 
-The model repeats names and passages of its training text. It has had no instruction, no filter and no preference
-training; what it says is neither true nor anybody's opinion.
+The model repeats names and passages of its training text. {schooling(record)}; what it says is neither true nor anybody's opinion.
 
 ## Use it
 
@@ -137,19 +143,6 @@ Everything else stands in `recipe/config.yaml`, where no default is implicit; th
 ## Licence
 
 Weights: {text(config.weights_licence)}. Code: Apache-2.0. Documents: see `data/README.md` and `ATTRIBUTION.md`.
-"""
-
-
-def _lineage(config: ReleaseConfig) -> str:
-    """From which release this one was remade, if from any."""
-    if not config.made_from:
-        return ""
-    of = {key: text(value) for key, value in config.made_from.items()}
-    return f"""## What it was remade from
-
-{of["release"]} ({of["digest"]}): its documents and recipe, trained from nothing again. Changed: {of["changes"]}. Why:
-{of["why"]}
-
 """
 
 
@@ -264,17 +257,19 @@ def describe(record: Json, folder: Path) -> str:
     bits, cost = record["results"]["bits_per_byte"], record["cost"]["outcome"]
     gain = 100 * (1 - bits["total"] / bits["five_gram"])
     of_what = "" if bits["measure"]["left_to_right"] else " of hidden tokens"
-    beside = f"{abs(gain):.1f} % {'under' if gain >= 0 else 'above'} a 5-gram's {bits['five_gram']:.4f}"
+    base, held_out = base_of(record), bits["measure"].get("of", "documents")
+    beside = "" if base is None else f"{base['release']}, its base, needs {record['results']['base']['total']:.4f}; "
+    beside += f"{abs(gain):.1f} % {'under' if gain >= 0 else 'above'} a 5-gram's {bits['five_gram']:.4f}"
     minutes = cost["seconds"] / 60
     sample = " ".join(printable(record["sample"]).split())
     return f"""
 release    {folder}
 digest     {record["digest"]}
-quality    {bits["total"]:.4f} bits per byte{of_what} on held-out documents, {beside}
+quality    {bits["total"]:.4f} bits per byte{of_what} on held-out {held_out}, {beside}
 cost       {minutes:.1f} minutes ({cost["training_seconds"]:.0f} s of training), {cost["tokens"]:,} tokens, {cost["flops"]:.2g} FLOP, {cost["peak_memory_gb"]} GB of memory
 sample     {sample}
 
 Try next:
-  python -m train generate {folder} "Fellow citizens"
+  python -m train generate {folder} "{"Fellow citizens" if base is None else "What is your name?"}"
   python -m train audit {folder}
   less {folder}/README.md"""

@@ -34,8 +34,19 @@ def root_digest(folder: Path, record: dict[str, Any], before: Mapping[str, str] 
         for name in list_files(folder)
         if name != RECORD and not name.startswith("attest/")
     }
-    sums[RECORD] = digest_json({key: value for key, value in record.items() if key != "digest"})
-    lines = "".join(f"{value}  {name}\n" for name, value in sorted(sums.items()))
+    return _root(sums, record)
+
+
+def digest_from_sums(text: str, record: Json) -> str:
+    """The same digest from a release's SHA256SUMS and release.json alone, where its files are not at hand."""
+    rows = (line.partition("  ") for line in text.splitlines())
+    sums = {name: value for value, _, name in rows if name != RECORD and not name.startswith("attest/")}
+    return _root(sums, record)
+
+
+def _root(sums: dict[str, str], record: Json) -> str:
+    whole = sums | {RECORD: digest_json({key: value for key, value in record.items() if key != "digest"})}
+    lines = "".join(f"{value}  {name}\n" for name, value in sorted(whole.items()))
     return hashlib.sha256(lines.encode()).hexdigest()
 
 

@@ -112,7 +112,8 @@ def save_checkpoint(
 def load_weights(model: nn.Module, checkpoint: Path) -> None:
     """Bring what is here of a checkpoint's weights into `model`. Raises BadInput if they are not whole or are another
     model's."""
-    tensors, own = TensorFile(checkpoint / "model.safetensors"), dict(model.named_parameters())
+    tensors = TensorFile(checkpoint / "model.safetensors")
+    own = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     if set(tensors) != set(own):
         raise BadInput(f"{checkpoint}: its tensors are another model's")
     for name, parameter in own.items():

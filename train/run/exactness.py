@@ -1,12 +1,12 @@
 """Before an exact training: that its operations are all known to be safe, and how soon two machines would part."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
 
 from train.batches import load_batches
-from train.model import build_model
 from train.numerics import OnlySafe, Rounding, expected_flips
 from train.optim import orthogonalise
 from train.parallel import Mesh, Replicas
@@ -58,7 +58,7 @@ def _trial(job: Job, sequences_per_step: int, at_once: int = 1) -> Step:
     """A step of a copy of the model, alone and not compiled."""
     trial = replace(
         job,
-        model=build_model(job.model.config),
+        model=copy.deepcopy(job.model),
         optim=replace(job.optim, sequences_per_step=sequences_per_step),
         parallel=replace(job.parallel, sequences_per_device=at_once),
         choices=replace(job.choices, compile=False),

@@ -4,19 +4,28 @@ Each multiplication and each addition of a matrix product counts one; softmax, n
 half of causal attention's scores that is masked is counted too, as in most published figures (PaLM, 2022, appendix B).
 """
 
+import copy
+
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from train.model import LanguageModel, build_model
+from train.model import LanguageModel
 from train.records import Batch
 
 
-def count_flops(model: LanguageModel, batch: Batch) -> int:
-    """Of one forward and backward pass over `batch`; nothing is computed, and no memory taken."""
-    with torch.device("meta"):
-        shape = build_model(model.config)
+def count_flops(model: LanguageModel, batch: Batch, *, twice: bool = False) -> int:
+    """Of one forward and backward pass over `batch`; nothing is computed, and no memory taken.
+
+    `twice`: a second, frozen model reads it as well.
+    """
+    shape = copy.deepcopy(model).to("meta")
     inputs = {name: torch.from_numpy(array.copy()).to("meta") for name, array in batch.inputs.items()}
     with FlopCounterMode(display=False) as counter:
         shape.hidden(**inputs).sum().backward()  # type: ignore[no-untyped-call]
-    head = 6 * batch.targets.size * model.head.weight.numel()  # the loss makes three products of the head's size
+        if twice:
+            with torch.no_grad():
+                shape.hidden(**inputs)
+    head = (
+        (8 if twice else 6) * batch.targets.size * model.head.weight.numel()
+    )  # the loss makes three products of the head's size
     return int(counter.get_total_flops()) + head

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from train.batches import Sequences
+from train.batches import Batches
+from train.loss import Loss, NextToken
 from train.model import LanguageModel
 from train.numerics import Choices, Rounding
 from train.optim import OptimConfig
@@ -63,13 +64,14 @@ class Job:
     """All that one training needs. `watch` is called every so many steps and returns metrics (it may print); where the
     processes have the model only together, by all of them.
 
+    `from_seed`: whether the model's initial weights are made from the seed; else it has them. What is frozen stays.
     `rounding`: how exact arithmetic decides near a tie; `until`: the last step to take, for a replay of a part; 0 is
     the run's last.
     """
 
     folder: Path
     model: LanguageModel
-    sequences: Sequences
+    sequences: Batches
     run: RunConfig
     optim: OptimConfig
     parallel: ParallelConfig
@@ -77,6 +79,8 @@ class Job:
     config_digest: str
     open_metrics: Callable[[int], AbstractContextManager[Any]]
     watch: Callable[[LanguageModel, int], Mapping[str, Any]]
+    loss: Loss = field(default_factory=NextToken)
+    from_seed: bool = True
     replicas: Replicas = field(default_factory=Replicas)
     mesh: Mesh = field(default_factory=Mesh)
     rounding: Rounding = field(default_factory=Rounding)

@@ -13,12 +13,11 @@ import torch
 from torch import Tensor
 
 from train.batches import load_batches
-from train.loss import linear_cross_entropy
 from train.model import has_dropout
 from train.numerics import digest_tensors, master_weights
 from train.optim import make_optimizers, schedule_factor, set_learning_rate
 from train.parallel import at_rest, clip_gradients, cut_batch, eagerly, micro_steps, spread_model
-from train.records import IGNORE, BadInput, Batch, Json
+from train.records import BadInput, Batch, Json
 from train.run.flops import count_flops
 from train.run.job import Job, Precision
 from train.run.keeper import Keeper
@@ -75,13 +74,14 @@ def train(job: Job) -> Json:
 def flops_of_step(job: Job) -> int:
     """Floating-point operations of one step: all its sequences are alike, so one is counted."""
     one = job.sequences.batch(np.zeros(1, np.int64), job.run.seed, 0)
-    return job.optim.sequences_per_step * count_flops(job.model, one)
+    return job.optim.sequences_per_step * count_flops(job.model, one, twice=job.loss.compares)
 
 
 def prepare(job: Job) -> "Step":
     """The model on its devices, with its initial weights, and the optimizers: all that a first step needs."""
     spread_model(job.model, job.parallel, job.mesh, job.choices)
-    job.model.initialise(job.run.seed, exact=job.choices.exact)
+    if job.from_seed:
+        job.model.initialise(job.run.seed, exact=job.choices.exact)
     return Step(job, make_optimizers(job.optim, job.model, Precision.DTYPE[job.choices.precision], job.rounding))
 
 
@@ -97,6 +97,7 @@ class Step:
         devices: Any = 1 if job.choices.device == "cpu" else [torch.cuda.current_device()]
         met = LightningEnvironment()  # the processes have met already: Fabric need not look for SLURM or torchrun
         self._fabric = Fabric(accelerator=job.choices.device, devices=devices, precision=precision, plugins=[met])
+        self._loss = job.loss.to(self._fabric.device, next(job.model.parameters()).dtype)
         self._share = job.mesh.share(job.optim.sequences_per_step)
         self._passes = micro_steps(self._share.stop - self._share.start, job.parallel.sequences_per_device)
         self._precision = Precision.DTYPE[job.choices.precision]
@@ -117,11 +118,13 @@ class Step:
         """Forward and backward over a batch's sequences; the gradients are added up and clipped. Loss and norm."""
         job, model = self._job, self._job.model
         total = torch.zeros((), dtype=torch.promote_types(self._precision, torch.float32), device=self._fabric.device)
-        predicted = int((batch.targets != IGNORE).sum())
+        counted = job.loss.count(batch.targets, batch.inputs)
         for inputs, targets in self._micro_batches(batch):
             with self._fabric.autocast():
                 hidden = model.hidden(**inputs)
-            loss = self._loss(hidden.flatten(0, 1), targets.flatten()) / max(1, predicted)
+            loss = self._loss(hidden, model.head, targets, inputs, self._precision, job.choices.compile) / max(
+                1, counted
+            )
             self._fabric.backward(loss)
             total += loss.detach()
         job.replicas.part("adding up the gradients")
@@ -136,12 +139,6 @@ class Step:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         return factor
-
-    def _loss(self, hidden: Tensor, targets: Tensor) -> Tensor:
-        head = self._job.model.head
-        return linear_cross_entropy(
-            hidden, head.weight, targets, head.bias, precision=self._precision, compiling=self._job.choices.compile
-        )
 
     def _micro_batches(self, batch: Batch) -> Iterator[tuple[dict[str, Any], Tensor]]:
         arrays = {**batch.inputs, "targets": batch.targets}

@@ -5,7 +5,7 @@ After Debian's .buildinfo: what was used, rather too much than too little, and w
 
 from typing import Any
 
-from train.records import Json
+from train.records import Json, base_of
 
 STATEMENT = "https://in-toto.io/Statement/v1"
 TRAINING = "fusee-training-1"
@@ -19,6 +19,8 @@ def build_record(record: Json, packages: list[dict[str, str]]) -> dict[str, Any]
         {"name": name, "digest": {"sha256": ingredients[name]["digest"]}}
         for name in ("documents", "excluded", "tokenizer", "config", "code")
     ]
+    if (base := base_of(record)) is not None:
+        used.append({"name": "base", "digest": {"sha256": base["digest"]}})
     return {
         "_type": STATEMENT,
         "subject": [

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from train.records import Json, printable
+from train.records import Json, base_of, printable
 
 _BANDS = ((1e9, "less than 1 billion tokens"), (1e13, "1 billion to 10 trillion tokens"))
 _THRESHOLD = 1e23  # operations, above which a model is taken to be of general purpose (guidelines of July 2025)
@@ -28,7 +28,7 @@ which a model is presumed to be of general purpose: below it, this summary is vo
 
 **1.1 Provider.** {_plain(record["publisher"])}. Contact: {_plain(record["contact"])}.
 
-**1.2 Model.** {_plain(record["name"])}, version {_plain(record["version"])}; trained from nothing, it depends on no other model.
+**1.2 Model.** {_plain(record["name"])}, version {_plain(record["version"])}; {_origin(record)}
 {_plain(recipe["data"]["name"])}: the texts were put together on {_latest(recipe)}.
 
 **1.3 Modalities.** Text only: {tokens:,} tokens ({band}), {summary["kept"]} documents. Types of content: {_plain(recipe["data"]["description"]) or "texts of the sources below"}
@@ -93,3 +93,10 @@ def _rights(sources: Json) -> str:
 
 def _counts(found: Json) -> str:
     return ", ".join(f"{_plain(name)} {count}" for name, count in found.items()) or "none"
+
+
+def _origin(record: Json) -> str:
+    base = base_of(record)
+    if base is None:
+        return "trained from nothing, it depends on no other model."
+    return f"tuned from {_plain(base['release'])} (digest {base['digest']}), on which it depends."

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from train.records import Json, printable
+from train.records import Json, base_of, printable
 
 _SHAPES = {"bert": "encoder", "t5": "transformer encoder-decoder"}
 _SOURCE = "recipe/source.tar"
@@ -48,6 +48,7 @@ def mof(record: Json, summary: Json) -> str:
         "data": (" AND ".join(summary["by"]["licence"]), "ATTRIBUTION.md"),
         "none": ("", ""),
     }
+    base = base_of(record)
     components = [
         {
             "name": name,
@@ -66,8 +67,8 @@ def mof(record: Json, summary: Json) -> str:
             "date": record["date"],
             "type": "language",
             "architecture": _SHAPES.get(record["weights"]["family"], "transformer decoder"),
-            "treatment": "pre-trained",
-            "origin": "trained from nothing",
+            "treatment": "pre-trained" if base is None else "fine-tuned",
+            "origin": "trained from nothing" if base is None else f"tuned from {printable(str(base['release']))}",
             "producer": record["publisher"],
             "contact": record["contact"],
             "components": components,

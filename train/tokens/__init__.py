@@ -2,7 +2,9 @@
 
 from tokenizers import Tokenizer
 
-from train.tokens.chat import Chat, Message, load_chat
+from train.documents import Message
+from train.tokens.chat import TEMPLATE, TEXT_TO_TEXT, Chat, Encoded, chat_template, load_chat
+from train.tokens.examples import ExampleStore, write_examples
 from train.tokens.shards import TokenStore, encode_document, token_dtype, write_shards
 from train.tokens.tokenizer import (
     TokenizerConfig,
@@ -10,27 +12,35 @@ from train.tokens.tokenizer import (
     digest_tokenizer,
     load_tokenizer,
     save_tokenizer,
+    take_over,
     token_id,
     train_tokenizer,
 )
 from train.tokens.vocabulary import Vocabulary, load_vocabulary
 
 __all__ = [
+    "TEMPLATE",
+    "TEXT_TO_TEXT",
     "Chat",
+    "Encoded",
+    "ExampleStore",
     "Message",
     "TokenStore",
     "Tokenizer",
     "TokenizerConfig",
     "TokenizerKind",
     "Vocabulary",
+    "chat_template",
     "digest_tokenizer",
     "encode_document",
     "load_chat",
     "load_tokenizer",
     "load_vocabulary",
     "save_tokenizer",
+    "take_over",
     "token_dtype",
     "token_id",
     "train_tokenizer",
+    "write_examples",
     "write_shards",
 ]

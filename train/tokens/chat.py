@@ -1,27 +1,51 @@
-"""Chat templates: how turns become one text that an answer goes on with.
+"""Chat templates: how turns become one text, and which of its tokens are answers.
 
 A template is a Jinja text in tokenizer_config.json, where the ecosystem keeps it. It comes from outside: it is rendered
-in jinja2's sandbox (that it comes to an end is not sure), and what is said in a turn can spell no special token.
+in Jinja's sandbox, where it can read what it is given and reach nothing else (that it comes to an end is not sure), and
+what is said in a turn can spell no special token.
 """
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
+from train.documents import Example, Message
 from train.records import BadInput, printable, read_json
 from train.tokens.tokenizer import load_tokenizer
 from train.tokens.vocabulary import Vocabulary, load_vocabulary
 
+# Plain words mark the roles, the end token closes an answer: no token is needed that the vocabulary has not.
+TEMPLATE = """{{- bos_token }}
+{%- for message in messages %}
+    {%- if not loop.first %}{{- '\\n' }}{%- endif %}
+    {{- message['role'].capitalize() + ':\\n' + message['content'] }}
+    {%- if message['role'] == 'assistant' %}{{- eos_token }}{%- endif %}
+{%- endfor %}
+{%- if add_generation_prompt %}{{- '\\nAssistant:\\n' }}{%- endif %}"""
+TEXT_TO_TEXT = "{{- messages | map(attribute='content') | join('\\n') }}"  # an encoder reads it, a decoder answers
 
-class Message(NamedTuple):
-    """What somebody said: `role` is user, assistant, or another that the template knows."""
+_LARGEST = 2**18  # bytes of a template
+_PLACE = "\ue000{}\ue001"
+_PLACES = re.compile("\ue000(\\d+)\ue001")
 
-    role: str
-    content: str
+
+@dataclass(frozen=True)
+class Encoded:
+    """One answer and what stands before it: `answers` is True at the tokens to learn, the end among them."""
+
+    tokens: list[int]
+    answers: list[bool]
+
+    def asked(self) -> tuple[list[int], list[int]]:
+        """Text to text: what an encoder reads, and the answer that a decoder gives."""
+        begins = self.answers.index(True)
+        return self.tokens[:begins], self.tokens[begins:]
 
 
 class Chat:
@@ -67,32 +91,81 @@ class Chat:
             for name, number in self.vocabulary.hugging_face().items()
         }
 
-    def ask(self, messages: Sequence[Message]) -> list[int]:
-        """The tokens of a conversation, up to where the next answer begins."""
-        for said in (part for message in messages for part in message):
-            if spelled := next((token for token in self._special if token in said), None):
-                raise BadInput(f"it spells the special token {printable(spelled)}")
-        tokens = list(self.tokenizer.encode(self.render(messages, asking=True), add_special_tokens=False).ids)
+    def encode(self, prompt: Sequence[Message], answer: str, *, last_only: bool = False) -> Encoded:
+        """The tokens of an answer and of what stands before it; earlier answers are to be learned unless `last_only`.
+
+        Raises BadInput with the reason if the template or the vocabulary cannot say it.
+        """
+        self._refuse_special(*(message.content for message in prompt), answer)
+        if self.text_to_text:
+            asked = [*self._ids(self.render(prompt)), self.vocabulary.need("end")]
+            told = [*self._ids(answer), self.vocabulary.need("end")]
+            return Encoded([*asked, *told], [False] * len(asked) + [True] * len(told))
+        turns = [*prompt, Message("assistant", answer)]
+        text, spans = self._spans(turns)
+        wanted = [
+            span
+            for number, (turn, span) in enumerate(zip(turns, spans, strict=True))
+            if turn.role == "assistant" and (number == len(turns) - 1 or not last_only)
+        ]
+        found = self.tokenizer.encode(text, add_special_tokens=False)
+        inside = [any(start <= first < stop for start, stop in wanted) for first, _ in found.offsets]
+        return Encoded(found.ids, inside)
+
+    def parts(self, example: Example) -> list[Encoded]:
+        """What is learned from an example: one answer, or the better one and the worse one."""
+        if not example.is_preference:
+            return [self.encode(example.prompt, example.answer)]
+        return [self.encode(example.prompt, said, last_only=True) for said in (example.answer, example.rejected)]
+
+    def ask(self, turns: Sequence[Message]) -> list[int]:
+        """The tokens of some turns, up to where the next answer begins."""
+        self._refuse_special(*(said for turn in turns for said in (turn.role, turn.content)))
+        tokens = self._ids(self.render(turns, asking=True))
         return [*tokens, self.vocabulary.need("end")] if self.text_to_text else tokens
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def _refuse_special(self, *said: str) -> None:
+        if spelled := next((token for token in self._special if any(token in text for text in said)), None):
+            raise BadInput(f"it spells the special token {printable(spelled)}")
+
+    def _spans(self, turns: Sequence[Message]) -> tuple[str, list[tuple[int, int]]]:
+        """The turns as one text, and where in it each is said, an answer with the end token behind it."""
+        places = [Message(turn.role, _PLACE.format(number)) for number, turn in enumerate(turns)]
+        between = _PLACES.split(self.render(places))
+        if between[1::2] != [str(number) for number in range(len(turns))]:
+            raise BadInput("the chat template does not say every turn once, in order")
+        text, spans = between[0], []
+        for turn, after in zip(turns, between[2::2], strict=True):
+            end = next((token for token in self._special if after.startswith(token)), "")
+            if turn.role == "assistant" and not end:
+                raise BadInput("the chat template does not close an answer with a special token")
+            spans.append((len(text), len(text) + len(turn.content) + len(end)))
+            text += turn.content + after
+        if text != self.render(turns):
+            raise BadInput("the chat template changes what is said (it may cut spaces off)")
+        return text, spans
 
 
 def load_chat(folder: Path) -> Chat | None:
     """The tokenizer in `folder` with its chat template; None if it has none."""
-    template = read_template(folder)
+    template = chat_template(folder)
     return Chat(load_tokenizer(folder), load_vocabulary(folder), template) if template else None
 
 
-def read_template(folder: Path) -> str:
-    """The chat template of the tokenizer in `folder`, from its own file or tokenizer_config.json; "" if it has none."""
+def chat_template(folder: Path) -> str | None:
+    """The template of the tokenizer in `folder`: chat_template.jinja, or what tokenizer_config.json says; None if it
+    has none."""
     beside, about = folder / "chat_template.jinja", folder / "tokenizer_config.json"
-    try:
-        if beside.is_file():
-            return beside.read_text("utf-8")
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{beside}: cannot be read as text ({error})") from error
+    if beside.is_file():
+        if beside.stat().st_size > _LARGEST:
+            raise BadInput(f"{beside}: larger than {_LARGEST >> 10} KB")
+        return beside.read_text("utf-8")
     table = read_json(about) if about.is_file() else {}
     found = table.get("chat_template") if isinstance(table, dict) else None
     if isinstance(found, list):  # several, by name
         named = {row.get("name"): row.get("template") for row in found if isinstance(row, dict)}
         found = named.get("default")
-    return found if isinstance(found, str) else ""
+    return found if isinstance(found, str) and len(found) <= _LARGEST else None

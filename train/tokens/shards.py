@@ -5,7 +5,8 @@ Every document is preceded by the end-of-text token; documents follow one anothe
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -48,19 +49,31 @@ def write_shards(
     shard_tokens: int = _SHARD_TOKENS,
 ) -> dict[str, Any]:
     """Encode `documents` into `folder`; returns the index, with tokens and bytes by language and source."""
-    dtype = token_dtype(tokenizer.get_vocab_size())
     first = [token_id(tokenizer, opens)]
-    offsets, counts = [0], Counts()
+    encoded = ((each, chain([first], encode_document(tokenizer, each.text))) for each in documents)
+    return write_encoded(encoded, tokenizer.get_vocab_size(), folder, split, advance, shard_tokens)
+
+
+def write_encoded(
+    encoded: Iterable[tuple[Document, Iterable[Sequence[int]]]],
+    vocab_size: int,
+    folder: Path,
+    split: str,
+    advance: Callable[[int], object],
+    shard_tokens: int = _SHARD_TOKENS,
+) -> dict[str, Any]:
+    """Write documents that are encoded, each as parts that follow one another, into `folder`; returns the index."""
+    dtype, offsets, counts = token_dtype(vocab_size), [0], Counts()
     shards: list[dict[str, Any]] = []
-    source = iter(documents)
-    document = next(source, None)
-    while document is not None:
+    source = iter(encoded)
+    item = next(source, None)
+    while item is not None:
         name = f"{split}-{len(shards):05d}.bin"
         start, checksum = offsets[-1], hashlib.sha256()
         with write_atomically(folder / name, "wb") as file:
-            while document is not None and offsets[-1] - start < shard_tokens:
-                position = offsets[-1]
-                for ids in [first, *encode_document(tokenizer, document.text)]:
+            while item is not None and offsets[-1] - start < shard_tokens:
+                (document, parts), position = item, offsets[-1]
+                for ids in parts:
                     data = np.asarray(ids, dtype).tobytes()
                     checksum.update(data)
                     file.write(data)
@@ -68,13 +81,13 @@ def write_shards(
                 counts.add(document, position - offsets[-1] - 1)
                 offsets.append(position)
                 advance(document.n_bytes)
-                document = next(source, None)
+                item = next(source, None)
         shards.append({"file": name, "tokens": offsets[-1] - start, "sha256": checksum.hexdigest()})
     with write_atomically(folder / f"{split}-offsets.npy", "wb") as file:
         np.save(file, np.array(offsets, "<i8"), allow_pickle=False)
     index = {
         "dtype": dtype,
-        "vocab_size": tokenizer.get_vocab_size(),
+        "vocab_size": vocab_size,
         "tokens": offsets[-1],
         "documents": len(offsets) - 1,
         "shards": shards,
@@ -132,6 +145,10 @@ class TokenStore:
 
     def __len__(self) -> int:
         return int(self._starts[-1])
+
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Of each document, how many tokens, the first one counted."""
+        return np.diff(self.offsets)
 
     def shards(self) -> Iterator[npt.NDArray[np.integer]]:
         """Each shard whole, in memory of its own: for who reads all and wants to be rid of it again."""

@@ -7,7 +7,8 @@ end in is still a `tokenizers` file.
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from train.records import BadInput, digest_json, read_json, write_atomically
+from train.records import BadInput, digest_json, read_json, write_atomically, write_json
 
 END_OF_TEXT = "<|endoftext|>"
 UNKNOWN = "[UNK]"
@@ -29,6 +30,7 @@ class TokenizerKind(Enum):
     bpe = "bpe"
     unigram = "unigram"
     wordpiece = "wordpiece"
+    taken = "taken"  # over from the model that is tuned, and not trained
 
 
 @dataclass(kw_only=True)
@@ -60,7 +62,8 @@ class TokenizerConfig:
         if not 0 <= self.sentinels <= 1000 or bool(self.cls_token) != bool(self.sep_token):
             raise BadInput("tokenizer.sentinels: from 0 to 1000; tokenizer.cls_token and sep_token: both or neither")
         least = 256 + len(specials(self))
-        if self.kind is not TokenizerKind.wordpiece and not least <= self.vocab_size < 2**32:
+        trained_on_bytes = self.kind in (TokenizerKind.bpe, TokenizerKind.unigram)
+        if trained_on_bytes and not least <= self.vocab_size < 2**32:
             raise BadInput(
                 f"tokenizer.vocab_size={self.vocab_size}: needs at least {least} (256 bytes and the specials)"
             )
@@ -70,6 +73,8 @@ class TokenizerConfig:
 
 def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
     """A tokenizer of exactly `vocab_size` tokens. Raises BadInput if the texts hold too little for it."""
+    if config.kind is TokenizerKind.taken:
+        raise BadInput("tokenizer.kind=taken: is the tokenizer of a model that is tuned (tune.from); nothing trains it")
     train = {
         TokenizerKind.bpe: _train_bpe,
         TokenizerKind.unigram: _train_unigram,
@@ -237,6 +242,25 @@ def save_tokenizer(tokenizer: Tokenizer, config: TokenizerConfig, folder: Path, 
         about["unk_token"] = UNKNOWN
     with write_atomically(folder / "tokenizer_config.json") as file:
         file.write(json.dumps(about, indent=2, sort_keys=True) + "\n")
+    return digest_tokenizer(folder)
+
+
+def take_over(base: Path, folder: Path, roles: Mapping[str, str], template: str) -> str:
+    """Copy the tokenizer in `base` to `folder`, with its `roles` ({"eos_token": ...}) and chat template in one file.
+
+    A program that the base's file would have others load (auto_map) is left out. Returns the tokenizer's digest.
+    """
+    source, about = base / "tokenizer_config.json", {}
+    if source.is_file():
+        about = read_json(source)
+        if not isinstance(about, dict):
+            raise BadInput(f"{source}: not a table")
+    about = {"tokenizer_class": "PreTrainedTokenizerFast", **roles, **about, "chat_template": template}
+    about.pop("auto_map", None)
+    about["split_special_tokens"] = False  # in `transformers` the template's own would be text as well
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(base / "tokenizer.json", folder / "tokenizer.json")
+    write_json(folder / "tokenizer_config.json", about)
     return digest_tokenizer(folder)
 
 

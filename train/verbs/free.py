@@ -78,6 +78,7 @@ def rebuild(words: list[str]) -> int:
     parser.add_argument("--segments", type=int, default=3, metavar="K", help="R2: how many parts, drawn by chance (3)")
     parser.add_argument("--builder", default="not named", metavar="NAME", help="who remakes it, for the statement")
     parser.add_argument("--sign", default="", metavar="KEY", help="sign the statement with this private key (PEM)")
+    parser.add_argument("--base", type=Path, metavar="FOLDER", help="the model that it was tuned from, if it was")
     parser.add_argument("--trust-code", action="store_true", help="run the program in the release, if it is another")
     given = parser.parse_args(words)
     from train.libre import rebuild, run_their_program
@@ -85,10 +86,10 @@ def rebuild(words: list[str]) -> int:
 
     if given.trust_code:
         asked = ["--level", given.level, "--segments", str(given.segments), "--builder", given.builder]
-        files = [("--json", given.json), ("--sign", given.sign)]
+        files = [("--json", given.json), ("--sign", given.sign), ("--base", given.base)]
         asked += [word for option, file in files if file for word in (option, str(Path(file).resolve()))]
         return run_their_program(given.release, asked)
-    found = rebuild(given.release, given.level, given.segments, given.builder, given.sign, say)
+    found = rebuild(given.release, given.level, given.segments, given.builder, given.sign, say, given.base)
     write_json(given.json, vars(found))
     print(found.render())
     return 0 if found.identical or found.level == "R≈" else 1

@@ -132,7 +132,7 @@ def audit(
 
 def _base(folder: Path, further: Sequence[Path], note: Callable[[str], object]) -> Base:
     found = audit(folder, "", note, further)
-    return Base(found.name, found.digest, tuple(one.id for one in found.failed), frozenset(withdrawn(folder)))
+    return Base(folder, found.name, found.digest, tuple(one.id for one in found.failed), frozenset(withdrawn(folder)))
 
 
 def attest(folder: Path, found: Audit, verifier: str, key: str = "") -> Path:

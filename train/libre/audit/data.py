@@ -12,7 +12,7 @@ from train.libre.audit.subject import Subject
 from train.records import count_of
 from train.release import attribution
 from train.scoring import overlap
-from train.tokens import save_tokenizer, train_tokenizer
+from train.tokens import TokenizerKind, save_tokenizer, take_over, train_tokenizer
 
 _BEFORE_GENERATORS = 2018  # a text of an earlier date was not made by a language model
 _ASKED = ("id", "sha256", "source", "licence", "language")
@@ -139,7 +139,7 @@ def synthetic(subject: Subject) -> Answer:
 
 def in_both(subject: Subject) -> Answer:
     """DATA-11."""
-    found = overlap(subject.index, subject.store("validation").documents())
+    found = overlap(subject.index, subject.held_out())
     stated = subject.record["results"].get("overlap", found)
     if stated != found and not subject.withdrawn:
         return failed(f"the held-out tokens give {found}, stated is {str(stated)[:80]}")
@@ -185,6 +185,8 @@ def since(subject: Subject, rest: str = "") -> Answer:
 def tokenizer(subject: Subject) -> Answer:
     """TOK-01."""
     stated, config = subject.record["ingredients"]["tokenizer"]["digest"], subject.recipe
+    if config.tokenizer.kind is TokenizerKind.taken:
+        return _taken(subject, stated)
     if subject.withdrawn:
         return since(subject)
     texts = (document.text for document in subject.documents("train"))
@@ -196,12 +198,23 @@ def tokenizer(subject: Subject) -> Answer:
     return verified("trained again on the same documents, it has the same digest")
 
 
+def _taken(subject: Subject, stated: str) -> Answer:
+    """The tokenizer of a model that was tuned is the base's."""
+    base, made = subject.base(), subject.work / "tokenizer"
+    chat = base.chat()
+    if take_over(base.folder, made, chat.names(), chat.template) != stated:
+        return failed(f"it is not the tokenizer of {base.name}, whose weights were tuned")
+    if here := _digest_of(subject, made):
+        return failed(here)
+    return verified(f"taken over from {base.name}, with the chat template; how that was made is seen there (DEP-01)")
+
+
 def _digest_of(subject: Subject, made: Path) -> str:
     """What is wrong with the release's own two files, beside those that were made again."""
     for name in ("tokenizer.json", "tokenizer_config.json"):
         mine = hashlib.sha256(subject.path(name).read_bytes()).digest()
         if mine != hashlib.sha256((made / name).read_bytes()).digest():
-            return f"{name} is not the one that training gives"
+            return f"{name} is not the one that was made again"
     return ""
 
 

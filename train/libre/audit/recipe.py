@@ -10,7 +10,6 @@ from train.batches import order_digest
 from train.libre.audit import free
 from train.libre.audit.finding import Answer, Checks, Status, failed, verified
 from train.libre.audit.subject import Subject
-from train.model import build_model
 from train.optim import schedule_factor
 from train.records import digest_file
 from train.run import count_flops
@@ -88,11 +87,12 @@ def reasons(subject: Subject) -> Answer:
 def cost(subject: Subject) -> Answer:
     """COST-01."""
     stated: Mapping[str, Any] = subject.record["cost"]
-    outcome, recipe, sequences = stated["outcome"], subject.recipe, subject.sequences()
+    outcome, recipe = stated["outcome"], subject.recipe
+    model, sequences, loss = subject.lesson(begun=False)
     seen = recipe.optim.steps * recipe.optim.sequences_per_step * sequences.text_tokens
     if outcome["tokens"] != seen:
         return failed(f"{outcome['tokens']} tokens are stated, the config gives {seen}")
-    one = count_flops(build_model(recipe.model), sequences.batch(np.zeros(1, np.int64), recipe.run.seed, 0))
+    one = count_flops(model, sequences.batch(np.zeros(1, np.int64), recipe.run.seed, 0), twice=loss.compares)
     flops = float(recipe.optim.steps * recipe.optim.sequences_per_step * one)
     if abs(flops / outcome["flops"] - 1) > 1e-6:
         return failed(f"{outcome['flops']:.3g} operations are stated, the config gives {flops:.3g}")

@@ -12,14 +12,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from train.batches import Sequences, build_objective
 from train.config import Config, config_digest, read_config
 from train.documents import SPLITS, Summary, largest_group, read_documents, read_release_documents
+from train.evaluate import read_answers
 from train.index import Index, build_index, open_index
-from train.records import BadInput, Document, digest_json, printable, read_json, read_rows
+from train.libre.tokens import write_tokens
+from train.loss import NextToken
+from train.model import build_model
+from train.records import BadInput, Document, base_of, digest_json, printable, read_json, read_rows
 from train.release import RECORD, SUMS, read_release
 from train.standards import is_signed, open_envelope
-from train.tokens import TokenStore, load_tokenizer, load_vocabulary, write_shards
+from train.tokens import ExampleStore, TokenStore, load_chat, load_vocabulary
+from train.tune import Base as TunedFrom
+from train.tune import Lesson, lesson_of, open_base
 
 _LARGEST_TEXT = 2**26  # bytes of a JSON, YAML or Markdown file that is read whole
 _LARGEST_GROUP = 2**30  # bytes of documents that are unpacked at once
@@ -31,6 +40,7 @@ _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy"
 class Base:
     """What was found of a release that another was made from: the checks that failed, the texts withdrawn (sha256)."""
 
+    folder: Path
     name: str
     digest: str
     failed: tuple[str, ...]
@@ -138,13 +148,10 @@ class Subject:
     def tokens(self) -> dict[str, str]:
         """The digest of each split's tokens, made again from the documents with the release's tokenizer."""
         self.path("tokenizer.json"), self.path("tokenizer_config.json")
-        tokenizer, vocabulary = load_tokenizer(self.folder), load_vocabulary(self.folder)
-        opens = str(tokenizer.id_to_token(vocabulary.opens))
-        made = {}
-        for split in SPLITS:
-            index = write_shards(self.documents(split), tokenizer, opens, self.work, split, lambda _: None)
-            made[split] = str(index["digest"])
-        return made
+        tuned = self.recipe.tune.on
+        return {
+            split: write_tokens(self.folder, self.documents(split), self.work, split, tuned=tuned) for split in SPLITS
+        }
 
     def store(self, split: str) -> TokenStore:
         """The tokens of a split, made again."""
@@ -158,11 +165,41 @@ class Subject:
         build_index(store, self.work / "index")
         return open_index(self.work / "index", store.digest)
 
-    def sequences(self) -> Sequences:
-        """What was trained on, as the loop sees it."""
-        objective = build_objective(self.recipe.objective, load_vocabulary(self.folder))
-        within = getattr(self.recipe.model, "within_documents", False)
-        return Sequences(self.store("train"), self.recipe.model.seq_len, objective, with_documents=within)
+    def held_out(self) -> Iterator[npt.NDArray[np.int64]]:
+        """The tokens of each held-out text, (n,), behind one that is not counted; of an example, its answer's."""
+        if self.recipe.tune.on:
+            chat = load_chat(self.folder)
+            assert chat is not None, "the tokens were made with it"
+            yield from (one.answer.tokens for one in read_answers(self.documents("validation"), chat))
+        else:
+            yield from self.store("validation").documents()
+
+    def lesson(self, *, begun: bool) -> Lesson:
+        """What the loop was given; the model with its initial weights if it is `begun`, else a shape alone.
+
+        Raises BadInput if the weights began from another model's, and that is not at hand.
+        """
+        recipe, vocabulary, store = self.recipe, load_vocabulary(self.folder), self.store("train")
+        if recipe.tune.on:
+            model = self.base().load() if begun else build_model(recipe.model)
+            return lesson_of(recipe.tune, model, vocabulary, ExampleStore(self.work, "train"), recipe.run.seed)
+        model = build_model(recipe.model)
+        if begun:
+            model.initialise(recipe.run.seed, exact=recipe.numerics.exact)
+        within = getattr(recipe.model, "within_documents", False)
+        objective = build_objective(recipe.objective, vocabulary)
+        sequences = Sequences(store, recipe.model.seq_len, objective, with_documents=within)
+        return Lesson(model, sequences, NextToken())
+
+    def base(self) -> TunedFrom:
+        """The model that was tuned. Raises BadInput if it was not given, or is another."""
+        row = base_of(self.record) or {}
+        if not self.bases:
+            raise BadInput(
+                f"its weights begin from those of {row.get('release', 'another model')} "
+                f"({str(row.get('digest'))[:12]}), which must be at hand: --base FOLDER"
+            )
+        return open_base(self.bases[0].folder, self.recipe.tune.digest)
 
     @cached_property
     def withdrawals(self) -> list[dict[str, Any]]:

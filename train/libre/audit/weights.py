@@ -10,11 +10,12 @@ from train.hugging_face import from_hugging_face
 from train.libre.audit import data, free
 from train.libre.audit.finding import Answer, Checks, Status, failed, verified
 from train.libre.audit.subject import Subject
-from train.model import build_model
-from train.numerics import digest_tensors
-from train.records import printable
-from train.release import BUILD, SIGNED
-from train.run import published_steps, read_tensors
+from train.model import LanguageModel
+from train.numerics import digest_tensors, master_weights
+from train.records import BadInput, Json, base_of, printable
+from train.release import BUILD, SIGNED, digest_from_sums
+from train.run import load_weights, published_steps, read_tensors
+from train.tune import TuneName, merge, save_adapter
 
 _CHAIN_ROOT = "0" * 64
 
@@ -43,21 +44,37 @@ def steps(subject: Subject) -> Answer:
 def _breaks(subject: Subject, links: list[dict[str, Any]], published: set[int]) -> Iterator[str]:
     """What is wrong with the chain and the checkpoints."""
     recipe, stated, head = subject.recipe, subject.record["weights"], _CHAIN_ROOT
-    model = build_model(recipe.model)
-    model.initialise(recipe.run.seed, exact=recipe.numerics.exact)
-    if not links or links[0]["step"] != 0 or links[0]["weights"] != digest_tensors(dict(model.named_parameters())):
-        yield "the chain does not begin with the initial weights that the seed gives"
+    model = subject.lesson(begun=True).model
+    if not links or links[0]["step"] != 0 or links[0]["weights"] != digest_tensors(master_weights(model)):
+        yield f"the chain does not begin with the initial weights that the {'base' if recipe.tune.on else 'seed'} gives"
     for link in links:
         head = hashlib.sha256(f"{head}{link['step']}{link['weights']}".encode()).hexdigest()
         if head != link["chain"]:
             yield f"the chain breaks at step {link['step']}"
     if missing := published - {link["step"] for link in links}:
         yield f"the chain leaves out step {min(missing)}"
-    if (links[-1]["step"], links[-1]["weights"], head) != (recipe.optim.steps, stated["digest"], stated["chain"]):
+    merged = recipe.tune.name is TuneName.lora
+    last = _merged(subject, model) if merged else links[-1]["weights"]
+    if (links[-1]["step"], last, head) != (recipe.optim.steps, stated["digest"], stated["chain"]):
         yield "the chain does not end with the published weights"
     for link in links:
         if link["step"] in published:
             yield from _damages(subject, int(link["step"]), link["weights"])
+
+
+def _merged(subject: Subject, model: LanguageModel) -> str:
+    """The digest of the base's weights with the last adapters in them; `model` is the base with adapters.
+
+    Raises BadInput if the adapters in adapter/ are others.
+    """
+    recipe, name, made = subject.recipe, "adapter_model.safetensors", subject.work / "adapter"
+    last = f"training/checkpoints/step-{recipe.optim.steps:06d}"
+    load_weights(model, subject.path(f"{last}/model.safetensors").parent)
+    save_adapter(model, recipe.tune, subject.base().name, made)
+    if digest_tensors(read_tensors(subject.path(f"adapter/{name}"))) != digest_tensors(read_tensors(made / name)):
+        raise BadInput(f"adapter/{name}: not the adapters of {last}")
+    merge(model)
+    return digest_tensors(dict(model.named_parameters()))
 
 
 def _damages(subject: Subject, step: int, weights: str) -> Iterator[str]:
@@ -121,6 +138,33 @@ def base(subject: Subject) -> Answer:
     if remade := [f"{row['release']} ({row['digest'][:12]}), {row['changes']}" for row in subject.record["lineage"]]:
         return verified(f"no weights, they begin from the seed; documents and recipe: {'; '.join(remade)}{audited}")
     return verified("none: the first checkpoint is the initial weights that the seed gives")
+
+
+def _tuned_from(subject: Subject) -> Answer:
+    """DEP-01 of a model whose weights began from another's."""
+    row = base_of(subject.record)
+    if row is None or row["digest"] != subject.recipe.tune.digest:
+        return failed("release.json does not say from which model its weights began")
+    name = f"{row['release']} ({row['digest'][:12]})"
+    if wrong := next(_gaps(subject, row, name), ""):
+        return failed(wrong)
+    return verified(f"its weights begin from those of {name}, which was audited as well; {row['changes']}")
+
+
+def _gaps(subject: Subject, row: Json, name: str) -> Iterator[str]:
+    """What is not known of the model that was tuned."""
+    if "declared" in row:
+        yield f"its weights begin from {name}, which is no release: nobody says what that was made from"
+    told, sums = subject.json("lineage/release.json"), subject.text("lineage/SHA256SUMS")
+    if (told["digest"], told["weights"]["digest"]) != (row["digest"], row["weights"]):
+        yield "lineage/release.json is another's than the lineage names"
+    if digest_from_sums(sums, told) != row["digest"]:
+        yield "lineage/SHA256SUMS and lineage/release.json do not give the digest that the lineage names"
+    status, found = steps(subject)  # asks for the base, if it is not at hand
+    if status is not Status.verified:
+        yield f"whether it began from {name} cannot be seen: {found}"
+    if lacking := subject.bases[0].failed:
+        yield f"its base {name} fails {', '.join(lacking[:5])}"
 
 
 def record(subject: Subject) -> Answer:
@@ -216,7 +260,7 @@ CHECKS: Checks = {
     "WGT-02": steps,
     "WGT-03": licence,
     "GATE-01": gate,
-    "DEP-01": base,
+    "DEP-01": lambda subject: (_tuned_from if subject.recipe.tune.on else base)(subject),
     "RUN-01": record,
     "RUN-02": segments,
     "RUN-03": rebuilds,

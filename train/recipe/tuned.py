@@ -1,0 +1,116 @@
+"""The stages of a run that tunes a model: other rules, examples in place of a text, and two scores side by side."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train.config import resolved
+from train.documents import SPLITS, build_corpus, read_documents
+from train.evaluate import Asked, FiveGram, answers_yardstick, evaluate_answers, read_answers
+from train.model import LanguageModel
+from train.numerics import digest_tensors
+from train.recipe.run import Run
+from train.records import Json
+from train.run import progress, say
+from train.sample import Speaker
+from train.scoring import look_up
+from train.tokens import TokenStore, load_chat, load_tokenizer, take_over, write_examples
+from train.training import lesson_in
+from train.tune import Base, TuneName, merge, open_base, rules_of, save_adapter
+from train.watching import Watch, watching
+
+
+class TunedRun(Run):
+    """A run that begins from the weights of another."""
+
+    @property
+    def base(self) -> Base:
+        """The model that is tuned."""
+        return open_base(Path(self.config.tune.base), self.config.tune.digest)
+
+    def make_documents(self) -> Json:
+        """documents/: the examples and what was left out, what is too long for the model with it."""
+        rules = rules_of(self.config.tune, self.base.chat(), self.config.model.seq_len)
+        with progress("documents", 0, "B") as bar:
+            summary = build_corpus(self.config.data, self.folder / "documents", bar.update, rules)
+        left_out = ", ".join(f"{rule} {count}" for rule, count in summary["excluded"].items()) or "none"
+        say(f"examples   {summary['kept']} kept of {summary['seen']}; left out: {left_out}")
+        return summary
+
+    def make_tokens(self, summary: Json) -> Json:
+        """tokens/: the base's tokenizer with the template, and both splits encoded, which tokens are answers beside."""
+        chat, folder = self.base.chat(), self.folder / "tokens"
+        result: dict[str, Any] = {"tokenizer": take_over(self.base.folder, folder, chat.names(), chat.template)}
+        for split in SPLITS:
+            with progress("tokens", summary["by"]["split"][split]["bytes"], "B") as bar:
+                documents = read_documents(self.folder / "documents", split)
+                result[split] = write_examples(documents, chat, folder, split, bar.update)
+        say(f"tokens     {result['train']['tokens']:,} to train on, {result['validation']['tokens']:,} held out")
+        return result
+
+    def blank(self) -> LanguageModel:
+        """The base, with new adapters where there are some."""
+        return lesson_in(self.config, self.folder).model
+
+    def model(self, trained: Json) -> LanguageModel:
+        """The model that was tuned, its adapters put into the weights."""
+        model = super().model(trained)
+        if self.config.tune.name is TuneName.lora:
+            save_adapter(model, self.config.tune, self.base.name, self.folder / "adapter")
+            merge(model)
+        return model
+
+    def asked(self) -> list[Asked]:
+        """The held-out examples."""
+        return read_answers(read_documents(self.folder / "documents", "validation"), self.base.chat())
+
+    def watch(self) -> Watch:
+        """Bits per byte of the shortest held-out answers, and what it answers to the prompts."""
+        ordered = sorted(self.asked(), key=lambda one: len(one.better.tokens))
+        total = np.cumsum([len(one.better.tokens) for one in ordered])
+        few = ordered[: max(1, int((total <= self.config.evaluate.tokens_while_training).sum()))]
+        tokens = self.folder / "tokens"
+        tokenizer, vocabulary, chat = load_tokenizer(tokens), self.vocabulary(), load_chat(tokens)
+        return watching(
+            lambda model: Speaker(model, tokenizer, vocabulary, chat),
+            lambda model: float(evaluate_answers(model, few).report["total"]),
+            self.config,
+            say,
+        )
+
+    def make_results(self, trained: Json) -> Json:
+        """How well the model answers, beside the base and a 5-gram of the same examples."""
+        asked, model, store = self.asked(), self.model(trained), TokenStore(self.folder / "tokens", "train")
+        with progress("evaluation", 2 * sum(len(one.answer.tokens) - 1 for one in asked), "tok") as bar:
+            tuned = evaluate_answers(model, asked, bar.update).report
+            base = evaluate_answers(self.base.load(), asked, bar.update).report
+        yardsticks = {
+            name: answers_yardstick(FiveGram(store.documents(), store.vocab_size, order), asked)
+            for name, order in (("five_gram", 5), ("unigram", 1))
+        }
+        say(f"answers    {tuned['total']:.4f} bits per byte; the base {base['total']:.4f}")
+        return {
+            "bits_per_byte": tuned | yardsticks,
+            "base": {"name": self.base.name, **{k: base[k] for k in ("total", "prefers_the_better") if k in base}},
+            "again": "python -m train evaluate RELEASE",
+            "documents": "data/documents-validation.parquet",
+            "yardstick": "as for a text: the answers' tokens, each from those before it, the question among them",
+            "objective": resolved(self.config.objective),
+            **look_up(store, self.samples(model), [one.answer for one in asked]),
+            **self.asked_more(model, [one.answer for one in asked]),
+        }
+
+    def lineage(self) -> list[dict[str, str]]:
+        """The base first, whose weights these begin from."""
+        tune, data = self.config.tune, self.config.data
+        weights = digest_tensors(dict(self.base.load().named_parameters()))
+        changes = f"tuned ({tune.name.value}) on examples: {data.name}"
+        return [self.base.lineage(weights, changes, tune.why or "no reason was given"), *super().lineage()]
+
+    def beside(self) -> dict[str, Path]:
+        """The base's release.json and sums; the adapters."""
+        files = dict(self.base.papers())
+        if self.config.tune.name is TuneName.lora:
+            files |= {f"adapter/{path.name}": path for path in sorted((self.folder / "adapter").iterdir())}
+        return files

@@ -1,0 +1,49 @@
+"""What a tuning is told."""
+
+import math
+from dataclasses import dataclass, field
+from enum import Enum
+
+from train.records import MACHINE, BadInput
+
+
+class TuneName(Enum):
+    """How a model is tuned; `none`: its weights begin from the seed."""
+
+    none = "none"
+    sft = "sft"
+    lora = "lora"
+    dpo = "dpo"
+
+
+@dataclass(kw_only=True)
+class TuneConfig:
+    """`base`: the folder of the model to tune; `from` is a word of Python's, so `tune.from` is what a user writes.
+
+    `digest`: the base's, filled in when the config is composed. `rank`, `alpha`, `dora`, `targets` are of the adapters
+    of lora: `targets` names linear layers by their last name (q, k, v, o, gate, up, down); none named is all that
+    Hugging Face's format keeps apart. `beta` is of dpo: how dearly it pays to depart from the base.
+    """
+
+    name: TuneName = TuneName.none
+    base: str = field(default="", metadata=MACHINE)
+    digest: str = ""
+    rank: int = 8
+    alpha: float = 16.0
+    dora: bool = False
+    targets: list[str] = field(default_factory=list)
+    beta: float = 0.1
+    why: str = field(default="", metadata=MACHINE)
+
+    @property
+    def on(self) -> bool:
+        """Whether anything is tuned."""
+        return self.name is not TuneName.none
+
+    def __post_init__(self) -> None:
+        if self.on and not self.base:
+            raise BadInput(f"tune={self.name.value}: tunes a model; say in which folder it lies: tune.from=FOLDER")
+        if not self.on and self.base:
+            raise BadInput("tune.from: say how to tune it as well: tune=sft, tune=lora or tune=dpo")
+        if self.rank < 1 or not 0 < self.alpha < math.inf or not 0 < self.beta < math.inf:
+            raise BadInput("tune.rank must be at least 1; tune.alpha and tune.beta more than 0")

@@ -1,0 +1,81 @@
+"""What the loop is given to tune a model: the model as it begins, the sequences, and the loss."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from train.batches import Batches
+from train.documents import Rule, parse_example
+from train.loss import Loss, NextToken
+from train.model import T5, Decoder, LanguageModel
+from train.records import BadInput, Document
+from train.tokens import Chat, ExampleStore, Vocabulary
+from train.tune.adapters import adapt
+from train.tune.config import TuneConfig, TuneName
+from train.tune.packing import Packed, TextToText, pack_examples
+from train.tune.preferences import Preference
+
+
+class Lesson(NamedTuple):
+    """The three things in which a tuning differs from a training from nothing."""
+
+    model: LanguageModel
+    sequences: Batches
+    loss: Loss
+
+
+def lesson_of(
+    config: TuneConfig, model: LanguageModel, vocabulary: Vocabulary, store: ExampleStore, seed: int
+) -> Lesson:
+    """Tune `model`, which has the base's weights, on the examples in `store`."""
+    size, compares = model.config.seq_len, config.name is TuneName.dpo
+    if isinstance(model, T5) and compares:
+        raise BadInput("tune=dpo: compares the answers of a decoder; a t5 is tuned by sft or lora")
+    if isinstance(model, Decoder):
+        model.within_documents = True  # nothing is seen of the example before
+        sequences: Batches = Packed(store, size, parts=2 if compares else 1)
+    else:
+        sequences = TextToText(store, size, vocabulary.need("pad"))
+    loss = Preference(model, config.beta) if compares else NextToken()
+    if config.name is TuneName.lora:
+        adapt(model, config, seed)
+    return Lesson(model, sequences, loss)
+
+
+def rows_of(config: TuneConfig, lengths: npt.NDArray[np.int64], seq_len: int, *, text_to_text: bool) -> list[list[int]]:
+    """Which examples stand in each sequence; `lengths`: of the parts in the store."""
+    if text_to_text:
+        return [[number] for number in range(len(lengths))]
+    return pack_examples(lengths, 2 if config.name is TuneName.dpo else 1, seq_len)
+
+
+def rules_of(config: TuneConfig, chat: Chat, seq_len: int) -> Sequence[Rule]:
+    """What leaves a document out before the usual rules do: one that is no example for this tuning, or is too long."""
+    compares = config.name is TuneName.dpo
+
+    def example(document: Document) -> tuple[str, str] | None:
+        found = parse_example(document.text)
+        if isinstance(found, str):
+            return "", found
+        if found.is_preference != compares:
+            wants = "prompt, chosen and rejected" if compares else "messages"
+            return "", f"tune={config.name.value} learns from {wants}"
+        try:
+            chat.parts(found)
+        except BadInput as error:
+            return "", str(error)
+        return None
+
+    def length(document: Document) -> tuple[str, str] | None:
+        found = parse_example(document.text)
+        assert not isinstance(found, str)
+        parts = chat.parts(found)
+        if chat.text_to_text:
+            size = max(len(side) for part in parts for side in part.asked())
+        else:
+            size = sum(len(part.tokens) - 1 for part in parts)  # the last token is predicted, not read
+        return (str(size), f"tokens, more than model.seq_len={seq_len}") if size > seq_len else None
+
+    return [Rule("example", 1, example, whole=True), Rule("example_length", 1, length, whole=True)]
