@@ -36,7 +36,7 @@ def start(count: int, function: str, words: Any) -> list[subprocess.Popen[str]]:
 def on_ranks(count: int, function: str, words: Any) -> Any:
     """What the function returns in the first process."""
     running = start(count, function, words)
-    outs = [process.communicate(timeout=400) for process in running]
+    outs = [process.communicate(timeout=900) for process in running]
     assert all(process.returncode == 0 for process in running), "\n".join(err[-3000:] for _, err in outs)
     return json.loads(outs[0][0].splitlines()[-1])
 
