@@ -14,11 +14,14 @@ from tests.run.test_resume import start, wait_for
 from tests.tune.lessons import tuning, write_lessons
 from train.__main__ import main
 from train.config import compose, config_digest, public, resolved
+from train.documents import read_documents
+from train.evaluate import read_examples, score, score_baselines
 from train.hugging_face import to_hugging_face
 from train.libre import audit, rebuild
 from train.recipe import run_recipe
 from train.records import BadInput, read_json
 from train.run import read_tensors
+from train.sample import Sampling, speak
 
 WAYS = ["sft", "lora", "dpo"]
 
@@ -72,6 +75,22 @@ def test_it_answers_better_than_its_base(tuned: dict[str, Path], way: str) -> No
     assert "tuned from small on" in card
     assert "What it was tuned from" in card
     assert "trained from nothing" not in card
+
+
+def test_its_answers_are_scored_beside_answers_that_take_no_model(
+    base: Path, lessons: dict[str, Path], tmp_path: Path
+) -> None:
+    run_recipe(compose(tuning(base, lessons["sft"], tmp_path, "sft", "tune.task=questions", "evaluate.limit=3")))
+    release = tmp_path / "small" / "release"
+    found = read_json(release / "evaluation" / "results.json")["task"]
+    train, held_out = ([*read_examples(read_documents(release / "data", split))] for split in ("train", "validation"))
+    greedy = Sampling(temperature=0.0, max_tokens=128)
+    said = [speak(release, question, greedy) for question, _ in held_out[:3]]
+    assert (found["name"], found["asked"]) == ("questions", 3)
+    assert found["scores"] == score("questions", said, [answer for _, answer in held_out[:3]])
+    assert found["baselines"] == score_baselines("questions", train, held_out[:3])
+    with pytest.raises(BadInput, match=r"tune.task=question: one of questions"):
+        run_recipe(compose(tuning(base, lessons["sft"], tmp_path / "no", "sft", "tune.task=question")))
 
 
 @pytest.mark.parametrize("way", WAYS)

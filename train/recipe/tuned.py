@@ -5,24 +5,50 @@ from typing import Any
 
 import numpy as np
 
-from train.config import resolved
+from train.config import Config, resolved
 from train.documents import SPLITS, build_corpus, read_documents
-from train.evaluate import Asked, FiveGram, answers_yardstick, evaluate_answers, read_answers
+from train.evaluate import (
+    TASKS,
+    Asked,
+    FiveGram,
+    answers_yardstick,
+    evaluate_answers,
+    read_answers,
+    read_examples,
+    score,
+    score_baselines,
+)
 from train.model import LanguageModel
 from train.numerics import digest_tensors
+from train.parallel import Replicas
 from train.recipe.run import Run
-from train.records import Json
+from train.records import BadInput, Json
 from train.run import progress, say
-from train.sample import Speaker
+from train.sample import Sampling, Speaker
 from train.scoring import look_up
 from train.tokens import TokenStore, load_chat, load_tokenizer, take_over, write_examples
 from train.training import lesson_in
 from train.tune import Base, TuneName, merge, open_base, rules_of, save_adapter
 from train.watching import Watch, watching
 
+_ASKED = 100  # held-out questions of a task, where evaluate.limit says nothing
+
 
 class TunedRun(Run):
     """A run that begins from the weights of another."""
+
+    def __init__(self, config: Config, folder: Path, replicas: Replicas) -> None:
+        super().__init__(config, folder, replicas)
+        if config.tune.task and config.tune.task not in TASKS:
+            raise BadInput(f"tune.task={config.tune.task}: one of {', '.join(TASKS)}")
+
+    @property
+    def task(self) -> str:
+        """What the answers are scored by, or nothing."""
+        if self.config.tune.name is TuneName.dpo:
+            return ""  # its examples are comparisons
+        named = self.config.data.name.removeprefix("task_")
+        return self.config.tune.task or (named if named in TASKS else "")
 
     @property
     def base(self) -> Base:
@@ -99,7 +125,29 @@ class TunedRun(Run):
             "objective": resolved(self.config.objective),
             **look_up(store, self.samples(model), [one.answer for one in asked]),
             **self.asked_more(model, [one.answer for one in asked]),
+            **self.answered(model),
         }
+
+    def answered(self, model: LanguageModel) -> Json:
+        """What its answers to held-out questions score, each token the likeliest, beside answers that take no model."""
+        if not self.task:
+            return {}
+        train, held_out = ([*read_examples(read_documents(self.folder / "documents", split))] for split in SPLITS)
+        held_out = held_out[: self.config.evaluate.limit or _ASKED]
+        tokens = self.folder / "tokens"
+        speaker = Speaker(model, load_tokenizer(tokens), self.vocabulary(), load_chat(tokens))
+        greedy = Sampling(temperature=0.0, max_tokens=self.config.model.seq_len)
+        with progress("answers", len(held_out), "answer") as bar:
+            said = []
+            for question, _ in held_out:
+                said.append(speaker.say(question, greedy))
+                bar.update(1)
+        found = score(self.task, said, [answer for _, answer in held_out])
+        beside = score_baselines(self.task, train, held_out)
+        say(f"{self.task:<10} " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()))
+        for name, values in beside.items():
+            say(f"{name:<10} " + ", ".join(f"{metric} {value:.3f}" for metric, value in values.items()))
+        return {"task": {"name": self.task, "asked": len(held_out), "scores": found, "baselines": beside}}
 
     def lineage(self) -> list[dict[str, str]]:
         """The base first, whose weights these begin from."""

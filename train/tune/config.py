@@ -22,7 +22,8 @@ class TuneConfig:
 
     `digest`: the base's, filled in when the config is composed. `rank`, `alpha`, `dora`, `targets` are of the adapters
     of lora: `targets` names linear layers by their last name (q, k, v, o, gate, up, down); none named is all that
-    Hugging Face's format keeps apart. `beta` is of dpo: how dearly it pays to depart from the base.
+    Hugging Face's format keeps apart. `beta` is of dpo: how dearly it pays to depart from the base. `task`:
+    what the answers of sft and lora are scored by; left out, it is NAME for a corpus called task_NAME.
     """
 
     name: TuneName = TuneName.none
@@ -33,6 +34,7 @@ class TuneConfig:
     dora: bool = False
     targets: list[str] = field(default_factory=list)
     beta: float = 0.1
+    task: str = field(default="", metadata=MACHINE)
     why: str = field(default="", metadata=MACHINE)
 
     @property
