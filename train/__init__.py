@@ -9,16 +9,20 @@ The map of the house, in the order in which data walks through it:
     loss.py        hidden states -> loss, without ever holding all the logits
     optim/         AdamW, Muon, both also exact, and schedules
     numerics/      integer hashes, the exact rounding, digests, and what this machine computes in
-    parallel/      what is done to a model from outside: replicas, checkpointed activations, compilation
+    cluster/       which process this is, whether the others live, how a job that was taken away comes back
+    parallel/      what is done to a model from outside: axes, checkpointed activations, compilation
     run/           the training loop, checkpoints, signals, metrics, plots
     index/         a suffix array over the training tokens
-    evaluate/      bits per byte, beside a Kneser-Ney 5-gram
-    sample/        text from a model
+    tune/          a model that is there learns from examples: supervised, by adapters, from preferences
+    sample/        text from a model, token by token
+    evaluate/      bits per byte beside a Kneser-Ney 5-gram, tasks, which group a model expects
     hugging_face/  other programs' formats: Hugging Face's, both ways; GGUF
     plan/          what a run takes and costs, before and after it
     standards/     one writer each, exports of release.json
     release/       what is published: data, recipe and weights together
     libre/         the freedoms as commands: audit, rebuild, remake, withdraw, trace, compare
+    serve/         a page to ask a model on, an endpoint for programs, a terminal
+    watching.py    what is looked at while a training goes on
     training.py    the training of a run: what it is given, foretold, and who helps
     scoring.py     what is stated of a model that was trained
     recipe/        the stages in order
