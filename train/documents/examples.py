@@ -9,7 +9,7 @@ So an example has an author, a licence, an origin and a digest as any text has. 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from train.records import canonical_json
 
@@ -17,8 +17,7 @@ ROLES = ("system", "user", "assistant")
 _KEYS = ("messages", "prompt", "chosen", "rejected")
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """One turn: who says what."""
 
     role: str
