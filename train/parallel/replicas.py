@@ -92,7 +92,7 @@ def open_replicas(hang_after: float = 600.0) -> Replicas:
         return Replicas()
     watch, gpus = Watch(place, hang_after), torch.cuda.is_available()
     if gpus:
-        torch.cuda.set_device(place.local_rank)
+        torch.cuda.set_device(place.local_rank % torch.cuda.device_count())
     distributed.init_process_group(
         "cpu:gloo,cuda:nccl" if gpus else "gloo",
         store=watch.store, rank=place.rank, world_size=place.count, timeout=_PATIENCE,
