@@ -4,9 +4,19 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from train.config import compose, config_digest, config_folder, options, resolved, to_yaml
+from train.config import (
+    compose,
+    config_digest,
+    config_folder,
+    options,
+    public,
+    published_digest,
+    read_config,
+    resolved,
+    to_yaml,
+)
 from train.model import FAMILIES, build_model
-from train.records import BadInput
+from train.records import BadInput, digest_json
 
 
 @pytest.mark.parametrize("name", options("experiment"))
@@ -72,7 +82,7 @@ def test_the_name_says_which_choices_differ() -> None:
         ("run.threads=-1", "run.threads"),
         ("run.seed=12345678901234567890", "run.seed"),
         ("evaluate.stride=300", "at most model.seq_len"),
-        ("parallel.sequences_per_device=3", "must be a multiple"),
+        ("parallel.sequences_per_device=3", "does not divide"),
         ("data.rules.licences=[CC-BY-5.0]", "CC-BY-5.0"),
         ("data.rules.near_duplicate_similarity=0", "near_duplicate_similarity"),
     ],
@@ -127,3 +137,15 @@ def test_experiments_are_what_the_contract_says(experiment: str, parameters: flo
     assert config.optim.steps * config.optim.sequences_per_step * config.model.seq_len == pytest.approx(
         tokens, rel=1e-3
     )
+
+
+def test_a_recipe_of_an_older_program_has_the_digest_it_was_published_with(tmp_path) -> None:
+    config = compose(["+experiment=tiny"])
+    values = public(resolved(config))
+    (tmp_path / "now.yaml").write_text(to_yaml(values), "utf-8")
+    assert published_digest(read_config(tmp_path / "now.yaml"), tmp_path / "now.yaml") == config_digest(config)
+    del values["optim"]["momentum"]
+    (tmp_path / "then.yaml").write_text(to_yaml(values), "utf-8")
+    older = public(resolved(config, recipe_only=True))
+    del older["optim"]["momentum"]
+    assert published_digest(read_config(tmp_path / "then.yaml"), tmp_path / "then.yaml") == digest_json(older)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.conftest import ROOT, small_run
 from train.__main__ import main
+from train.records import BadInput
 
 
 def door(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -143,7 +144,7 @@ def test_a_full_disk_in_the_middle_of_a_run(school: Path, tmp_path: Path) -> Non
 
 def test_every_command_in_the_documents_is_one_that_the_door_knows(capsys: pytest.CaptureFixture[str]) -> None:
     texts = [ROOT / "README.md", ROOT / "README.fr.md", *(ROOT / "docs").glob("*.md")]
-    found = [c for path in texts for c in re.findall(r"python -m train ([^\n`#]+)", path.read_text("utf-8"))]
+    found = [c for path in texts for c in re.findall(r"python -m train ([^\n`#]+)", _unbroken(path))]
     assert len(found) >= 5
     from train.config import compose
 
@@ -161,4 +162,12 @@ def test_every_command_in_the_documents_is_one_that_the_door_knows(capsys: pytes
             assert words[0] in verbs, command
         configs.add(tuple(word.replace("...", "x") for word in words if "=" in word))
     for config in configs:
-        compose(config)
+        try:
+            compose(config)
+        except BadInput as error:  # what `make tiny` leaves need not be here
+            assert "tune.from=runs/tiny/release: there is no such folder" in str(error)  # noqa: PT017
+
+
+def _unbroken(path: Path) -> str:
+    """A document, with commands that go on on the next line in one."""
+    return re.sub(r"\\\n\s*", " ", path.read_text("utf-8"))

@@ -84,15 +84,15 @@ def test_adamw_and_cosine(school: Path, tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(school: Path, tmp_path: Path, monkeypatch) -> None:
-    import train.run.loop as loop
+    import train.loss as loss
 
-    real, calls = loop.linear_cross_entropy, []
+    real, calls = loss.linear_cross_entropy, []
 
     def broken(*args, **options):
         calls.append(1)
         return real(*args, **options) * (float("nan") if len(calls) == 7 else 1.0)
 
-    monkeypatch.setattr(loop, "linear_cross_entropy", broken)
+    monkeypatch.setattr(loss, "linear_cross_entropy", broken)
     words = small_run(school, tmp_path)
     write_json(tmp_path / "small" / "forecast.json", {"training_seconds": 1.0})  # no steps are taken before the first
     with pytest.raises(BadInput, match=r"nan at step 7 \(sequences \[\d+"):

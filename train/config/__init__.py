@@ -7,7 +7,7 @@ configs/, and past `compose` there are only dataclasses. A mistake stops here, w
 from train.config.choices import config_folder, groups, options
 from train.config.reading import compose, read_config
 from train.config.schema import Config, NumericsConfig, NumericsName
-from train.config.values import config_digest, public, resolved, to_yaml
+from train.config.values import config_digest, public, published_digest, resolved, to_yaml
 
 __all__ = [
     "Config",
@@ -19,6 +19,7 @@ __all__ = [
     "groups",
     "options",
     "public",
+    "published_digest",
     "read_config",
     "resolved",
     "to_yaml",

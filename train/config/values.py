@@ -35,6 +35,19 @@ def config_digest(config: Config) -> str:
     return digest_json(public(resolved(config, recipe_only=True)))
 
 
+def published_digest(config: Config, path: Path) -> str:
+    """The digest of a release's recipe as it was published: `config` was read from its recipe/config.yaml, and only the
+    fields that stand there count, not those that the program has come to know since."""
+    stated = OmegaConf.to_container(OmegaConf.load(path))
+    return digest_json(_within(public(resolved(config, recipe_only=True)), stated))
+
+
+def _within(values: Any, stated: Any) -> Any:
+    if isinstance(values, dict) and isinstance(stated, dict):
+        return {key: _within(value, stated[key]) for key, value in values.items() if key in stated}
+    return values
+
+
 def public(values: dict[str, Any]) -> dict[str, Any]:
     """The resolved config without the places of folders on this disk, and without `tune` where nothing is tuned."""
     values = values | {"run": {key: value for key, value in values["run"].items() if key != "folder"}}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from train.batches import order_digest
+from train.config import config_digest
 from train.libre.audit import free
 from train.libre.audit.finding import Answer, Checks, Status, failed, verified
 from train.libre.audit.subject import Subject
@@ -73,7 +74,9 @@ def config(subject: Subject) -> Answer:
             factor = schedule_factor(recipe.optim, int(row["step"]) - 1)
             if abs(factor - row["learning_rate_factor"]) > 1e-9:
                 return failed(f"the learning rate of step {row['step']} is not the one that the config gives")
-    return verified(f"whole; seed {seed}, the order of the data and the learning rates follow from it")
+    now = config_digest(recipe) == subject.recipe_digest
+    whole = "whole" if now else "whole when it was made (settings that came later are as they were then)"
+    return verified(f"{whole}; seed {seed}, the order of the data and the learning rates follow from it")
 
 
 def reasons(subject: Subject) -> Answer:

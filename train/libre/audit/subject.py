@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from train.batches import Sequences, build_objective
-from train.config import Config, config_digest, read_config
+from train.config import Config, published_digest, read_config
 from train.documents import SPLITS, Summary, largest_group, read_documents, read_release_documents
 from train.evaluate import read_answers
 from train.index import Index, build_index, open_index
@@ -100,7 +100,7 @@ class Subject:
     @cached_property
     def recipe_digest(self) -> str:
         """Of what of the config can change the weights."""
-        return config_digest(self.recipe)
+        return published_digest(self.recipe, self.path("recipe/config.yaml"))
 
     @cached_property
     def sums(self) -> dict[str, str]:
