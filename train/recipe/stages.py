@@ -11,9 +11,7 @@ from train.recipe.publishing import make_release
 from train.recipe.run import Run
 from train.recipe.tuned import TunedRun
 from train.records import Json, digest_json
-from train.run import (
-    lock_folder,
-)
+from train.run import lock_folder
 from train.training import plan_of
 
 

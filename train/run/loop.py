@@ -4,6 +4,7 @@ Lightning Fabric gives the device, the precision and the backward pass; everythi
 loop needs of other rooms (evaluation, samples) is handed to it as functions.
 """
 
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -93,6 +94,7 @@ class Step:
         from lightning_fabric import Fabric  # brings torch._dynamo: seconds that a mistyped key need not wait for
         from lightning_fabric.plugins.environments import LightningEnvironment
 
+        logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # what was chosen is said already
         precision: Any = Precision.FABRIC[job.choices.precision]
         devices: Any = 1 if job.choices.device == "cpu" else [torch.cuda.current_device()]
         met = LightningEnvironment()  # the processes have met already: Fabric need not look for SLURM or torchrun
@@ -122,9 +124,8 @@ class Step:
         for inputs, targets in self._micro_batches(batch):
             with self._fabric.autocast():
                 hidden = model.hidden(**inputs)
-            loss = self._loss(hidden, model.head, targets, inputs, self._precision, job.choices.compile) / max(
-                1, counted
-            )
+            summed = self._loss(hidden, model.head, targets, inputs, self._precision, job.choices.compile)
+            loss = summed / max(1, counted)
             self._fabric.backward(loss)
             total += loss.detach()
         job.replicas.part("adding up the gradients")
