@@ -20,6 +20,7 @@ def test_the_others_end_and_name_it(axes: dict[str, int], tmp_path: Path) -> Non
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and not (metrics.is_file() and len(metrics.read_text().splitlines()) > 5):
         time.sleep(0.2)
+    time.sleep(3)  # a few beats of the watch: the others have heard of a step
     running[1].send_signal(signal.SIGKILL)
     killed, errors = time.monotonic(), ""
     for process in (running[0], running[2]):

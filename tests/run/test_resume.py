@@ -111,10 +111,12 @@ def test_killed_at_ten_random_moments(undisturbed: tuple[Path, dict], tmp_path: 
     begun = time.monotonic()
     finish(small_run(school, tmp_path / "timed"))
     whole = time.monotonic() - begun
-    killed = 0
-    for _ in range(10):
+    killed = starts = 0
+    while killed < 10:
+        starts += 1
+        assert starts < 40, "nearly all came to their end first: were they timed on a slower machine?"
         process = start(words)
-        time.sleep(chance.uniform(0.3, 1.0) * whole)
+        time.sleep(chance.uniform(0.2, 0.9) * whole)
         if process.poll() is None:
             process.kill()
             killed += 1
@@ -122,7 +124,6 @@ def test_killed_at_ten_random_moments(undisturbed: tuple[Path, dict], tmp_path: 
         assert not (tmp_path / "small" / "release").exists() or outcome(words) == wanted
         if (tmp_path / "small" / "release").exists():
             __import__("shutil").rmtree(tmp_path / "small")
-    assert killed >= 5
     assert finish(words) == wanted
 
 

@@ -90,7 +90,7 @@ def test_in_a_real_terminal(release: Path, index: Path) -> None:
         os.execve(words[0], [*words, "--max-tokens", "2000"], {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "xterm"})
     seen = ""
 
-    def until(wanted: str, seconds: float = 60) -> None:
+    def until(wanted: str, seconds: float = 240) -> None:
         nonlocal seen
         end = time.monotonic() + seconds
         while not re.search(wanted, seen):
