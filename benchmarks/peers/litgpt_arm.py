@@ -7,6 +7,7 @@ Without --precision litgpt chooses, as it does for its users. Its optimizer is i
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -65,6 +66,7 @@ def main() -> None:
     parser.add_argument("--precision")
     parser.add_argument("--save", type=Path)
     given = parser.parse_args()
+    sys.argv[1:] = ["peer"]  # litgpt reads the command line once more when it saves
     config = Config(
         name="peer", mlp_class_name="LLaMAMLP", norm_class_name="RMSNorm", bias=False, parallel_residual=False,
         rotary_percentage=1.0, padded_vocab_size=4096, rope_base=10000, **SHAPE,
