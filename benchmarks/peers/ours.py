@@ -23,9 +23,8 @@ def main() -> None:
     parser.add_argument("result", type=Path)
     parser.add_argument("--plain", action="store_true")
     given = parser.parse_args()
-    config = compose(
-        ["+experiment=tiny", f"optim.steps={given.steps}", "run.log_every=1", "run.evaluate_every=1000000"]
-    )
+    config = compose(["+experiment=tiny", f"optim.steps={given.steps}", "run.log_every=1", "run.publish=1"])
+    config.run.checkpoint_every = config.run.evaluate_every = 10**9  # no peer saves or looks up in these steps
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = store_tokens(folder / "tokens", config.model.vocab_size, np.load(given.tokens))
