@@ -21,8 +21,9 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist lo
 test: .venv/ready
 	$(PYTEST) -m "not slow"
 
+# One at a time: they start processes of their own, a cluster, a browser, and some look at the clock.
 test-all: .venv/ready
-	$(PYTEST) -m slow
+	$(BIN)/python -m pytest -m slow
 
 check: .venv/ready
 	$(BIN)/ruff format --check .
