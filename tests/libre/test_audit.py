@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from train.__main__ import main
+from train.config import published_digest, read_config
 from train.libre import audit, render_audit
 from train.libre.audit import Status, Subject, ask
 from train.records import BadInput, digest_file, read_json
@@ -133,6 +134,23 @@ def test_each_check_can_fail(
     status, found = answer(copy, check, tmp_path)
     assert status is Status.failed
     assert says in found
+
+
+@pytest.mark.parametrize(("another", "status"), [(False, Status.failed), (True, Status.verified)])
+def test_a_setting_is_left_out_by_an_older_program_alone(
+    copy: Path, tmp_path: Path, another: bool, status: Status
+) -> None:
+    path = copy / "recipe" / "config.yaml"
+    kept = [line for line in path.read_text("utf-8").splitlines() if line.strip() != "momentum: 0.95"]
+    path.write_text("\n".join(kept) + "\n", "utf-8")
+    record = read_json(copy / "release.json")
+    record["ingredients"]["config"]["digest"] = published_digest(read_config(path), path)
+    if another:
+        record["ingredients"]["code"]["digest"] = "0" * 64
+    (copy / "release.json").write_text(json.dumps(record))
+    found = answer(copy, "CONF-01", tmp_path)
+    assert found[0] is status, found[1]
+    assert ("leaves settings out" in found[1]) is not another
 
 
 def test_another_text_in_the_parquet_file_is_found(copy: Path, tmp_path: Path) -> None:

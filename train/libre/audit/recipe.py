@@ -13,6 +13,7 @@ from train.libre.audit.finding import Answer, Checks, Status, failed, verified
 from train.libre.audit.subject import Subject
 from train.optim import schedule_factor
 from train.records import digest_file
+from train.release import code_digest
 from train.run import count_flops
 
 _ROOMS = {"data": "documents", "training": "run", "evaluation": "evaluate", "inference": "sample"}
@@ -63,6 +64,9 @@ def config(subject: Subject) -> Answer:
     stated, recipe = subject.record["ingredients"], subject.recipe
     if subject.recipe_digest != stated["config"]["digest"]:
         return failed("recipe/config.yaml is not the config that release.json names")
+    whole = config_digest(recipe) == subject.recipe_digest
+    if not whole and stated["code"]["digest"] == code_digest():
+        return failed("recipe/config.yaml leaves settings out that the program which made this has")
     per_step, seed = recipe.optim.sequences_per_step, recipe.run.seed
     made = order_digest(
         seed, recipe.optim.steps, sequences=int(stated["order"]["sequences"]), sequences_per_step=per_step
@@ -74,9 +78,8 @@ def config(subject: Subject) -> Answer:
             factor = schedule_factor(recipe.optim, int(row["step"]) - 1)
             if abs(factor - row["learning_rate_factor"]) > 1e-9:
                 return failed(f"the learning rate of step {row['step']} is not the one that the config gives")
-    now = config_digest(recipe) == subject.recipe_digest
-    whole = "whole" if now else "whole when it was made (settings that came later are as they were then)"
-    return verified(f"{whole}; seed {seed}, the order of the data and the learning rates follow from it")
+    said = "whole" if whole else "made by another version, whose settings are here; those that came later are as usual"
+    return verified(f"{said}; seed {seed}, the order of the data and the learning rates follow from it")
 
 
 def reasons(subject: Subject) -> Answer:
