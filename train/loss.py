@@ -150,8 +150,10 @@ def _softmax_error(logits: Tensor, bias: Tensor | None, targets: Tensor) -> tupl
     """The summed loss of (n, V) logits, and its gradient: softmax, less one at the target."""
     scores = widen(logits) if bias is None else widen(logits) + bias
     counted, picked = targets != IGNORE, targets.clamp(min=0)[:, None]
-    log_sum = scores.logsumexp(1, keepdim=True)
-    loss = ((log_sum - scores.gather(1, picked))[:, 0] * counted).sum()
+    largest = scores.amax(1, keepdim=True)
+    weights = (scores - largest).exp()
+    total = weights.sum(1, keepdim=True)
+    loss = ((largest + total.log() - scores.gather(1, picked))[:, 0] * counted).sum()
     at_target = torch.arange(logits.shape[1], device=logits.device) == picked
-    error = ((scores - log_sum).exp() - at_target.to(scores.dtype)) * counted[:, None]
+    error = (weights / total - at_target.to(scores.dtype)) * counted[:, None]
     return loss, error.to(logits.dtype)

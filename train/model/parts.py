@@ -3,20 +3,16 @@
 Shapes: B batch, T query length, S key length, D model width, H heads, K key/value heads, E head width, F inner width.
 """
 
-import math
 from collections.abc import Callable
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from train.model.attend import attend
 from train.model.context import Context, LayerCache
 from train.model.dropout import Dropout
 from train.model.positions import Rotary
-from train.numerics import widen
-
-_WRITTEN_OUT = 1024  # keys: beyond, a table of all scores costs more than it saves
 
 
 class Attention(nn.Module):
@@ -72,40 +68,6 @@ class CrossAttention(Attention):
         if cache is not None:
             cache.memory = known
         return self.look(self.split(self.q(x)), *known, context.memory_mask, False, context.noise)
-
-
-def attend(
-    q: Float[Tensor, "B H T E"],
-    k: Float[Tensor, "B K S E"],
-    v: Float[Tensor, "B K S E"],
-    mask: Tensor | None,
-    is_causal: bool,
-    scale: float,
-    dropout: Dropout,
-    noise: Tensor | None,
-) -> Float[Tensor, "B H T E"]:
-    """softmax(q k' * scale + mask) v (Vaswani et al., 2017, eq. 1).
-
-    Where a processor's code is being compiled, the scores are written out and fused: at 256 tokens in bfloat16 a
-    training step then takes 0.81 of the time that it takes with torch's own kernel for processors.
-    """
-    dropping = noise is not None and dropout.threshold > 0
-    if not (dropping or (torch.compiler.is_compiling() and q.device.type == "cpu" and k.shape[2] <= _WRITTEN_OUT)):
-        if mask is not None and mask.dtype is not torch.bool:
-            mask = mask.to(q.dtype)
-        return functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=is_causal, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
-        )
-    groups = q.shape[1] // k.shape[1]
-    if groups > 1:
-        k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-    scores = widen(q @ k.mT) * scale  # (B, H, T, S)
-    if is_causal:
-        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril()
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf) if mask.dtype is torch.bool else scores + mask
-    out: Tensor = dropout(scores.softmax(-1).to(v.dtype), noise) @ v
-    return out
 
 
 class MLP(nn.Module):

@@ -10,6 +10,7 @@ from train.numerics.machine import (
     has_compiler,
     look_at_machine,
     peak_memory_bytes,
+    settle,
 )
 from train.numerics.pieces import Held, Piece, Spread, like, local, master_weights, piece_of, whole
 from train.numerics.rounding import Rounding, expected_flips
@@ -41,6 +42,7 @@ __all__ = [
     "permute",
     "piece_of",
     "save_tensors",
+    "settle",
     "uniform_integers",
     "uniform_rows",
     "whole",

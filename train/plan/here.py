@@ -4,8 +4,6 @@ import os
 import tempfile
 from pathlib import Path
 
-import torch
-
 from train.model import build_model
 from train.numerics import look_at_machine
 from train.plan.estimate import Needs, estimate
@@ -16,7 +14,6 @@ from train.run import Job, LoggerConfig, Metrics, RunConfig, forecast_seconds
 def machine_here(needs: Needs, run: RunConfig, precision: str) -> Machine:
     """A few steps of this config are taken, with invented tokens and a copy of the model, and thrown away."""
     choices = look_at_machine(precision, run.compile, run.threads)
-    torch.set_num_threads(choices.threads)
     with tempfile.TemporaryDirectory() as folder:
         job = Job(
             folder=Path(folder),

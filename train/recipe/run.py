@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from train.batches import Objective, build_objective
 from train.config import Config, config_digest, public, resolved, to_yaml
@@ -21,7 +20,7 @@ from train.evaluate import (
     run_tasks,
 )
 from train.model import LanguageModel, build_model
-from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine, master_weights
+from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine, master_weights, settle
 from train.parallel import Replicas
 from train.records import BadInput, Json, digest_file, read_json, write_atomically, write_json
 from train.run import (
@@ -172,7 +171,7 @@ class Run:
 
     def model(self, trained: Json) -> LanguageModel:
         """The model that was trained. Raises BadInput if its checkpoint is no longer what it was."""
-        torch.set_num_threads(self.machine.threads)
+        settle(self.machine)
         model = self.blank()
         try:
             load_weights(model, (self.folder / self.last_checkpoint).parent)

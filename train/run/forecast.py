@@ -5,8 +5,6 @@ import statistics
 import time
 from dataclasses import replace
 
-import torch
-
 from train.batches import load_batches
 from train.numerics import Rounding
 from train.run.job import Job
@@ -19,7 +17,6 @@ def forecast_seconds(job: Job) -> float:
     """Seconds of all steps of a training that has not begun; the run's own model is left as it is. All processes take
     the steps together, as they will.
     """
-    torch.set_num_threads(job.choices.threads)
     trial = replace(job, model=copy.deepcopy(job.model), rounding=Rounding())
     take_step = prepare(trial)
     seconds = []

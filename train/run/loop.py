@@ -15,7 +15,7 @@ from torch import Tensor
 
 from train.batches import load_batches
 from train.model import has_dropout
-from train.numerics import digest_tensors, master_weights
+from train.numerics import digest_tensors, master_weights, settle
 from train.optim import make_optimizers, schedule_factor, set_learning_rate
 from train.parallel import at_rest, clip_gradients, cut_batch, eagerly, micro_steps, spread_model
 from train.records import BadInput, Batch, Json
@@ -29,7 +29,6 @@ from train.run.signals import StopFlag, Stopped
 def train(job: Job) -> Json:
     """Train to the last step, from the newest checkpoint if there is one; returns what it cost."""
     run, optim, model = job.run, job.optim, job.model
-    torch.set_num_threads(job.choices.threads)
     flops, take_step = flops_of_step(job), prepare(job)
     keeper = Keeper(job, take_step.optimizers)
     done = keeper.resume()
@@ -80,6 +79,7 @@ def flops_of_step(job: Job) -> int:
 
 def prepare(job: Job) -> "Step":
     """The model on its devices, with its initial weights, and the optimizers: all that a first step needs."""
+    settle(job.choices)
     spread_model(job.model, job.parallel, job.mesh, job.choices)
     if job.from_seed:
         job.model.initialise(job.run.seed, exact=job.choices.exact)
