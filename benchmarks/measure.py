@@ -16,7 +16,9 @@ RESULTS = Path(__file__).parent / "results"
 
 def write_result(name: str, values: dict[str, Any]) -> None:
     """`benchmarks/results/NAME.json`: the figures, the command, the machine."""
-    command = "python -m " + " ".join([f"benchmarks.{name}", *sys.argv[1:]])
+    asked = sys.modules["__main__"].__spec__
+    assert asked is not None, "run it with python -m"
+    command = " ".join(["python -m", asked.name.removesuffix(".__main__"), *sys.argv[1:]])
     write_json(RESULTS / f"{name}.json", {"command": command, "machine": describe_machine(), **values})
 
 

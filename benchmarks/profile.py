@@ -1,6 +1,6 @@
-"""Where a step's time goes, by part and by family, as `+experiment=tiny` runs on this machine.
+"""Where a step's time goes, by part and by family, as an experiment runs on this machine.
 
-    python -m benchmarks.profile [--families llama,bert] [--steps 12]
+    python -m benchmarks.profile [--experiment tiny] [--families llama,bert] [--steps 12]
 
 data: making the batch (in the run a thread does it ahead) · forward: the blocks · loss: head and softmax with their
 gradients · backward: the blocks' gradients · clip · optimizer · host: what is left. Medians; shares of the whole step.
@@ -22,7 +22,6 @@ from train.numerics import Choices, look_at_machine
 from train.plan import Needs
 from train.run import Job, Precision, Step, count_flops, prepare
 
-_WARM_UP = 3
 _PARTS = ("data", "forward", "loss", "backward", "clip", "optimizer")
 
 
@@ -52,11 +51,11 @@ def now() -> float:
     return time.perf_counter()
 
 
-def profile(family: str, steps: int, choices: Choices, peak: float) -> dict[str, Any]:
-    """The shares of a step of one family."""
+def profile(experiment: str, family: str, steps: int, choices: Choices, peak: float) -> dict[str, Any]:
+    """The shares of a step of one family; a third of the steps, three at most, are not counted."""
     from train.run import loop
 
-    config = compose(["+experiment=tiny", f"model={family}"])
+    config = compose([f"+experiment={experiment}", f"model={family}"])
     needs = Needs(config.model, config.objective, config.optim, config.parallel, config.tokenizer.sentinels)
     job = Job(
         model=build_model(config.model), sequences=needs.sequences(), run=config.run, optim=config.optim,
@@ -65,6 +64,7 @@ def profile(family: str, steps: int, choices: Choices, peak: float) -> dict[str,
     count = config.optim.sequences_per_step
     flops = count * count_flops(job.model, job.sequences.batch(order(0, 0, sequences=9, sequences_per_step=1), 0, 0))
     clock, take_step, clip = Clock(), prepare(job), loop.clip_gradients
+    warm_up = min(3, steps // 3)
     _watch(take_step, clock)
     rows = []
     for step in range(steps):
@@ -76,8 +76,8 @@ def profile(family: str, steps: int, choices: Choices, peak: float) -> dict[str,
         take_step(step + 1, batch)
         rows.append({**clock.seconds, "step": now() - start})
     loop.clip_gradients = clip
-    whole = median([row["step"] for row in rows[_WARM_UP:]])
-    shares = {part: round(median([row[part] / row["step"] for row in rows[_WARM_UP:]]), 3) for part in _PARTS}
+    whole = median([row["step"] for row in rows[warm_up:]])
+    shares = {part: round(median([row[part] / row["step"] for row in rows[warm_up:]]), 3) for part in _PARTS}
     shares["host"] = round(1 - sum(shares.values()), 3)
     return {"seconds_per_step": round(whole, 4), "shares": shares, "peak": round(flops / whole / peak, 3)}
 
@@ -110,8 +110,9 @@ def measured_peak(choices: Choices) -> float:
 
 
 def main() -> None:
-    """Print the table and write benchmarks/results/profile.json."""
+    """Print the table and write benchmarks/results/profile-EXPERIMENT.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--experiment", default="tiny")
     parser.add_argument("--families", default=",".join(FAMILIES))
     parser.add_argument("--steps", type=int, default=12)
     given = parser.parse_args()
@@ -121,10 +122,11 @@ def main() -> None:
     print(f"{choices.precision} products: {peak / 1e9:.0f} GFLOP/s")
     print(f"{'':8} {'ms':>6} {'peak':>6}  " + "  ".join(f"{part:>9}" for part in (*_PARTS, "host")))
     for family in given.families.split(","):
-        found[family] = one = profile(family, given.steps, choices, peak)
+        found[family] = one = profile(given.experiment, family, given.steps, choices, peak)
         shares = "  ".join(f"{100 * share:7.1f} %" for share in one["shares"].values())
         print(f"{family:8} {1000 * one['seconds_per_step']:6.0f} {100 * one['peak']:4.0f} %  {shares}", flush=True)
-    write_result("profile", {"flops_per_second": round(peak), "families": found, "choices": choices.record()})
+    values = {"flops_per_second": round(peak), "families": found, "choices": choices.record()}
+    write_result(f"profile-{given.experiment}", values)
 
 
 if __name__ == "__main__":

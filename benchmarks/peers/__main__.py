@@ -1,6 +1,6 @@
 """Fusée beside litgpt and `transformers`' Trainer: the same model, batch and tokens; speed, and quality for equal time.
 
-    python -m benchmarks.peers RELEASE --python PYTHON [--rounds 3] [--steps 24] [--seconds 0]
+    python -m benchmarks.peers RELEASE --python PYTHON [--rounds 3] [--steps 24] [--sequences 8,16] [--seconds 0]
 
 RELEASE is what `make tiny` left: its tokens are trained on, its held-out documents measured with. PYTHON is a virtual
 environment's that has the peers (`pip install torch==2.13.0 litgpt transformers accelerate`). Speed: each arm is a
@@ -31,7 +31,7 @@ from train.tokens import TokenStore, load_tokenizer, load_vocabulary, write_shar
 
 HERE = Path(__file__).parent
 _WARM_UP = 5
-_TOKENS = 8 * 256
+_LENGTH = 256
 
 # arm: (which script, its options); the first of each peer is what its users get who choose nothing
 ARMS = {
@@ -53,28 +53,42 @@ def main() -> None:
     parser.add_argument("--python", required=True, type=Path)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=24)
+    parser.add_argument("--sequences", default="8,16")
     parser.add_argument("--seconds", type=int, default=0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         tokens = prepare(given.release, work)
-        seconds: dict[str, list[float]] = {arm: [] for arm in ARMS}
-        for number in range(given.rounds):
-            for arm in ARMS if number % 2 == 0 else reversed(ARMS):  # a machine's speed drifts
-                seconds[arm] += take(arm, given.python, tokens, given.steps, work)[_WARM_UP:]
-                print(f"{arm:22} {_TOKENS / median(seconds[arm]):9,.0f} tokens/s", flush=True)
-        speed = {arm: round(_TOKENS / median(values), 1) for arm, values in seconds.items()}
-        ours = speed["fusée"]
+        counts = [int(word) for word in given.sequences.split(",")]
         result: dict[str, Any] = {
-            "tokens_per_second": speed,
-            "times_the_best_default": round(ours / max(speed[arm] for arm in DEFAULTS), 3),
-            "times_the_best_of_all": round(ours / max(value for arm, value in speed.items() if arm != "fusée"), 3),
+            "by_sequences_per_step": {count: speeds(given, count, tokens, work) for count in counts},
             "peers": versions(given.python),
         }
         if given.seconds:
-            result["bits_per_byte_at_equal_seconds"] = quality(given, speed, tokens, work)
+            result["bits_per_byte_at_equal_seconds"] = quality(given, tokens, work)
     write_result("peers", result)
     print(json.dumps(result, indent=2))
+
+
+def speeds(given: argparse.Namespace, sequences: int, tokens: Path, work: Path) -> dict[str, Any]:
+    """Tokens a second and peak memory of each arm, in turn; and how many times the others ours are."""
+    seconds: dict[str, list[float]] = {arm: [] for arm in ARMS}
+    memory: dict[str, float] = {}
+    for number in range(given.rounds):
+        for arm in ARMS if number % 2 == 0 else reversed(ARMS):  # a machine's speed drifts
+            done = take(arm, given.python, tokens, given.steps, work, "--sequences", str(sequences))
+            seconds[arm] += done["seconds"][_WARM_UP:]
+            memory[arm] = max(memory.get(arm, 0), done["peak_memory_bytes"])
+            print(f"{arm:22} {sequences * _LENGTH / median(seconds[arm]):9,.0f} tokens/s", flush=True)
+    speed = {arm: round(sequences * _LENGTH / median(values), 1) for arm, values in seconds.items()}
+    ours = speed["fusée"]
+    return {
+        "tokens_per_second": speed,
+        "times_the_best_default": round(ours / max(speed[arm] for arm in DEFAULTS), 3),
+        "times_the_best_of_all": round(ours / max(value for arm, value in speed.items() if arm != "fusée"), 3),
+        "peak_memory_bytes": memory,
+        "memory_beside_litgpt": round(memory["fusée"] / memory["litgpt"], 3),
+    }
 
 
 def prepare(release: Path, work: Path) -> Path:
@@ -87,31 +101,35 @@ def prepare(release: Path, work: Path) -> Path:
     return work / "tokens.npy"
 
 
-def take(arm: str, python: Path, tokens: Path, steps: int, work: Path, *more: str) -> list[float]:
-    """Seconds of each step of an arm, in a process of its own."""
+def take(arm: str, python: Path, tokens: Path, steps: int, work: Path, *more: str) -> dict[str, Any]:
+    """The seconds of each step of an arm, in a process of its own, and the most memory that it held."""
     kind, options = ARMS[arm]
     script = [sys.executable, "-m", "benchmarks.peers.ours"] if kind == "ours" else [python, HERE / f"{kind}_arm.py"]
-    result = work / "seconds.json"
+    result = work / "result.json"
     command = [str(word) for word in (*script, tokens, steps, result, *options, *more)]
     quiet = {**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=quiet)
     if done.returncode:
         raise SystemExit(f"{arm}: {done.stderr[-2000:]}")
-    return list(json.loads(result.read_text()))
+    return dict(json.loads(result.read_text()))
 
 
-def quality(given: argparse.Namespace, speed: dict[str, float], tokens: Path, work: Path) -> dict[str, float]:
-    """Bits per byte of each peer after `given.seconds` of training, and the release's own."""
-    found = {}
+def quality(given: argparse.Namespace, tokens: Path, work: Path) -> dict[str, Any]:
+    """Bits per byte of each peer after `given.seconds` of training, and the release's own after its own."""
+    found: dict[str, Any] = {}
     for arm, more in (("litgpt", []), ("trainer", ["--lr", "1e-3", "--warmup", "100"])):
-        steps = int(given.seconds * speed[arm] / _TOKENS)
-        took = take(arm, given.python, tokens, steps, work, *more, "--save", str(work / arm))
-        found[arm] = {"bits_per_byte": score(work / arm, given.release, work), "steps": steps, "seconds": sum(took)}
+        tried = median(take(arm, given.python, tokens, given.steps, work)["seconds"][_WARM_UP:])
+        steps = int(given.seconds / tried)
+        took = take(arm, given.python, tokens, steps, work, *more, "--save", str(work / arm))["seconds"]
+        bits = score(work / arm, given.release, work)
+        found[arm] = {"bits_per_byte": bits, "steps": steps, "seconds": round(sum(took), 1)}
         print(arm, found[arm], flush=True)
     record = read_release(given.release)
-    bits, cost = record["results"]["bits_per_byte"], record["cost"]["outcome"]
-    found["fusée"] = {"bits_per_byte": bits["total"], "seconds": cost["training_seconds"]}
-    found["5-gram"] = {"bits_per_byte": bits["five_gram"]}
+    ours, cost = record["results"]["bits_per_byte"], record["cost"]["outcome"]
+    best = min(found[arm]["bits_per_byte"] for arm in ("litgpt", "trainer"))
+    found["fusée"] = {"bits_per_byte": ours["total"], "seconds": cost["training_seconds"]}
+    found["5-gram"] = {"bits_per_byte": ours["five_gram"]}
+    found["fewer_bits_than_the_best"] = round(1 - ours["total"] / best, 3)
     return found
 
 

@@ -1,6 +1,6 @@
 """litgpt's own `pretrain`, on tokens in a file; run by a Python that has litgpt (it imports nothing of ours).
 
-    PYTHON litgpt_arm.py TOKENS.npy STEPS RESULT.json [--precision bf16-mixed|32-true] [--save FOLDER]
+    PYTHON litgpt_arm.py TOKENS.npy STEPS RESULT.json [--sequences 8] [--precision bf16-mixed|32-true] [--save FOLDER]
 
 Without --precision litgpt chooses, as it does for its users. Its optimizer is its default, AdamW at torch's 0.001.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import report
 import torch
 from litgpt import Config
 from litgpt.args import EvalArgs, LogArgs, TrainArgs
@@ -23,7 +24,7 @@ from litgpt.scripts.convert_lit_checkpoint import copy_weights_llama
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Dataset
 
-LENGTH, AT_ONCE = 256, 8
+LENGTH = 256
 SHAPE = {"n_layer": 4, "n_head": 4, "n_embd": 256, "intermediate_size": 640, "vocab_size": 4096, "block_size": LENGTH}
 
 
@@ -44,18 +45,18 @@ class Windows(Dataset):
 class Text(DataModule):
     """The windows, shuffled."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, at_once: int) -> None:
         super().__init__()
-        self.windows = Windows(path)
+        self.windows, self.at_once = Windows(path), at_once
 
     def connect(self, *_: Any, **__: Any) -> None:
         pass
 
     def train_dataloader(self) -> DataLoader:
-        return DataLoader(self.windows, batch_size=AT_ONCE, shuffle=True, drop_last=True)
+        return DataLoader(self.windows, batch_size=self.at_once, shuffle=True, drop_last=True)
 
     def val_dataloader(self) -> DataLoader:
-        return DataLoader(torch.utils.data.Subset(self.windows, range(AT_ONCE)), batch_size=AT_ONCE)
+        return DataLoader(torch.utils.data.Subset(self.windows, range(self.at_once)), batch_size=self.at_once)
 
 
 def main() -> None:
@@ -63,6 +64,7 @@ def main() -> None:
     parser.add_argument("tokens")
     parser.add_argument("steps", type=int)
     parser.add_argument("result", type=Path)
+    parser.add_argument("--sequences", type=int, default=8)
     parser.add_argument("--precision")
     parser.add_argument("--save", type=Path)
     given = parser.parse_args()
@@ -71,21 +73,24 @@ def main() -> None:
         name="peer", mlp_class_name="LLaMAMLP", norm_class_name="RMSNorm", bias=False, parallel_residual=False,
         rotary_percentage=1.0, padded_vocab_size=4096, rope_base=10000, **SHAPE,
     )  # fmt: skip
-    data = Text(given.tokens)
+    data = Text(given.tokens, given.sequences)
     with tempfile.TemporaryDirectory() as folder:
         setup(
             model_name="peer", model_config=config, out_dir=Path(folder), precision=given.precision, data=data,
             train=TrainArgs(
-                save_interval=10**9, log_interval=10, global_batch_size=AT_ONCE, micro_batch_size=AT_ONCE,
-                max_tokens=given.steps * AT_ONCE * LENGTH, max_norm=1.0, min_lr=4e-5,
+                save_interval=10**9, log_interval=10,
+                global_batch_size=given.sequences, micro_batch_size=given.sequences,
+                max_tokens=given.steps * given.sequences * LENGTH, max_norm=1.0, min_lr=4e-5,
                 lr_warmup_steps=min(100, given.steps // 2),
             ),
             eval=EvalArgs(interval=10**9, max_iters=1), log=LogArgs(), devices=1, logger_name="csv",
         )  # fmt: skip
         if given.save:
             save(torch.load(Path(folder) / "final" / "lit_model.pth", weights_only=True)["model"], config, given.save)
-    marks = data.windows.asked[AT_ONCE::AT_ONCE]  # the first batch is the check that litgpt makes beforehand
-    given.result.write_text(json.dumps(np.diff(marks).tolist()))
+    marks = data.windows.asked[
+        given.sequences :: given.sequences
+    ]  # the first batch is the check that litgpt makes beforehand
+    report.write(given.result, np.diff(marks).tolist())
 
 
 def save(state: dict[str, torch.Tensor], config: Config, folder: Path) -> None:

@@ -1,7 +1,6 @@
-"""Our arm, and a plain PyTorch loop: `python -m benchmarks.peers.ours TOKENS.npy STEPS RESULT.json [--plain]`."""
+"""Our arm, and a plain PyTorch loop: `python -m benchmarks.peers.ours TOKENS.npy STEPS RESULT.json [--sequences 8] [--plain]`."""
 
 import argparse
-import json
 import tempfile
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from benchmarks.loop import batches_of, ours, plain
 from benchmarks.measure import store_tokens
+from benchmarks.peers import report
 from train.batches import Sequences
 from train.batches.objectives import Causal
 from train.config import compose
@@ -21,9 +21,11 @@ def main() -> None:
     parser.add_argument("tokens")
     parser.add_argument("steps", type=int)
     parser.add_argument("result", type=Path)
+    parser.add_argument("--sequences", type=int, default=8)
     parser.add_argument("--plain", action="store_true")
     given = parser.parse_args()
-    config = compose(["+experiment=tiny", f"optim.steps={given.steps}", "run.log_every=1", "run.publish=1"])
+    steps = [f"optim.steps={given.steps}", f"optim.sequences_per_step={given.sequences}"]
+    config = compose(["+experiment=tiny", *steps, "run.log_every=1", "run.publish=1"])
     config.run.checkpoint_every = config.run.evaluate_every = 10**9  # no peer saves or looks up in these steps
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -33,7 +35,7 @@ def main() -> None:
             seconds = plain(config, batches_of(config, sequences))
         else:
             seconds = ours(config, sequences, look_at_machine(), folder / "run")
-    given.result.write_text(json.dumps(seconds))
+    report.write(given.result, seconds)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,21 @@
 """`transformers`' own Trainer, on tokens in a file; run by a Python that has it (it imports nothing of ours).
 
-PYTHON trainer_arm.py TOKENS.npy STEPS RESULT.json [--bf16] [--compile] [--lr 5e-5] [--warmup 0] [--save FOLDER]
+PYTHON trainer_arm.py TOKENS.npy STEPS RESULT.json [--sequences 8] [--bf16] [--compile] [--lr 5e-5] [--warmup 0] [--save FOLDER]
 """
 
 import argparse
-import json
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import report
 import torch
 from torch.utils.data import Dataset
 from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
-LENGTH, AT_ONCE = 256, 8
+LENGTH = 256
 
 
 class Windows(Dataset):
@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("tokens")
     parser.add_argument("steps", type=int)
     parser.add_argument("result", type=Path)
+    parser.add_argument("--sequences", type=int, default=8)
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--lr", type=float)
@@ -63,14 +64,14 @@ def main() -> None:
     marks = Marks()
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
-            output_dir=folder, per_device_train_batch_size=AT_ONCE, max_steps=given.steps, save_strategy="no",
+            output_dir=folder, per_device_train_batch_size=given.sequences, max_steps=given.steps, save_strategy="no",
             report_to=[], use_cpu=True, bf16=given.bf16, torch_compile=given.compile, warmup_steps=given.warmup,
             disable_tqdm=True, **more,
         )  # fmt: skip
         Trainer(model=model, args=arguments, train_dataset=Windows(given.tokens), callbacks=[marks]).train()
     if given.save:
         model.save_pretrained(given.save)
-    given.result.write_text(json.dumps(np.diff(marks.at).tolist()))
+    report.write(given.result, np.diff(marks.at).tolist())
 
 
 if __name__ == "__main__":
