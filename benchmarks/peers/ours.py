@@ -1,4 +1,7 @@
-"""Our arm, and a plain PyTorch loop: `python -m benchmarks.peers.ours TOKENS.npy STEPS RESULT.json [--sequences 8] [--plain]`."""
+"""Our arm, and a plain PyTorch loop.
+
+python -m benchmarks.peers.ours TOKENS.npy STEPS RESULT.json [--sequences 8] [--plain]
+"""
 
 import argparse
 import tempfile

@@ -1,6 +1,7 @@
 """`transformers`' own Trainer, on tokens in a file; run by a Python that has it (it imports nothing of ours).
 
-PYTHON trainer_arm.py TOKENS.npy STEPS RESULT.json [--sequences 8] [--bf16] [--compile] [--lr 5e-5] [--warmup 0] [--save FOLDER]
+PYTHON trainer_arm.py TOKENS.npy STEPS RESULT.json [--sequences 8] [--bf16] [--compile]
+    [--lr 5e-5] [--warmup 0] [--save FOLDER]
 """
 
 import argparse
