@@ -65,6 +65,8 @@ def main() -> None:
     parser.add_argument("steps", type=int)
     parser.add_argument("result", type=Path)
     parser.add_argument("--sequences", type=int, default=8)
+    parser.add_argument("--accumulate", type=int, default=1)
+    parser.add_argument("--warmup", type=int, default=100)
     parser.add_argument("--precision")
     parser.add_argument("--save", type=Path)
     given = parser.parse_args()
@@ -79,9 +81,9 @@ def main() -> None:
             model_name="peer", model_config=config, out_dir=Path(folder), precision=given.precision, data=data,
             train=TrainArgs(
                 save_interval=10**9, log_interval=10,
-                global_batch_size=given.sequences, micro_batch_size=given.sequences,
+                global_batch_size=given.sequences * given.accumulate, micro_batch_size=given.sequences,
                 max_tokens=given.steps * given.sequences * LENGTH, max_norm=1.0, min_lr=4e-5,
-                lr_warmup_steps=min(100, given.steps // 2),
+                lr_warmup_steps=min(given.warmup, given.steps // given.accumulate // 2),
             ),
             eval=EvalArgs(interval=10**9, max_iters=1), log=LogArgs(), devices=1, logger_name="csv",
         )  # fmt: skip
