@@ -15,7 +15,7 @@ from torch.nn import functional
 from train.model.dropout import Dropout
 from train.numerics import widen
 
-_WRITTEN_OUT = 1024  # keys: beyond, a table of all scores takes more memory than it saves time
+_WRITTEN_OUT = 2048  # keys: beyond, a table of all scores takes more memory than it saves time
 _BLOCKS = 4  # of a causal table, by rows: what lies to the right of a block's diagonal is not made
 
 
