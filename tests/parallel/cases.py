@@ -1,10 +1,13 @@
 """A few steps on a mesh, for the tests: in this process alone, or as one of several."""
 
+import resource
+import signal
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from train.batches import load_batches
@@ -27,6 +30,7 @@ from train.optim import Muon, make_optimizers
 from train.parallel import Mesh, Replicas, choose_plan, open_replicas, spread_model
 from train.plan.estimate import Needs
 from train.run import Job, LoggerConfig, Metrics, Step, train
+from train.run.checkpoint import checkpoint_tensors, save_checkpoint
 
 FAMILIES = {
     "gpt2": ["model=gpt2", "model.dropout=0.1", "model.attention_dropout=0.1"],
@@ -120,6 +124,22 @@ def train_all(cases: list[dict[str, Any]]) -> list[str]:
 
 def train_one(case: dict[str, Any], replicas: Replicas | None = None) -> str:
     return str(train(job_for(case, replicas or Replicas()))["weights_digest"])
+
+
+def save_where_one_has_no_room(case: dict[str, Any]) -> list[Any]:
+    """[what the first process hears when the second may write no file, what is left behind]."""
+    with open_replicas() as replicas:
+        replicas.call() if replicas.first else replicas.called()
+        job = job_for(case, replicas)
+        files = checkpoint_tensors(job.model, prepare(job).optimizers)
+        if not replicas.first:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        try:
+            save_checkpoint(job.folder, 1, files, lambda *digests: pytest.fail("it was not saved"), replicas)
+        except OSError as error:
+            return [str(error), [path.name for path in job.folder.iterdir()]]
+        return ["no error", []]
 
 
 def initial(cases: list[dict[str, Any]]) -> list[str]:

@@ -48,6 +48,14 @@ def test_pieces_make_the_file_that_one_process_writes(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_where_one_has_no_room_none_has_saved(tmp_path: Path) -> None:
+    case = {"axes": {"shard": 2}, "folder": str(tmp_path)}
+    said, left = on_ranks(2, "tests.parallel.cases:save_where_one_has_no_room", case)
+    assert "another process could not save" in said
+    assert left == []
+
+
+@pytest.mark.slow
 def test_any_number_of_processes_goes_on(tmp_path: Path) -> None:
     """In exact arithmetic, where every order of processes must end with the same bits."""
 

@@ -10,6 +10,7 @@ from train.config import compose
 from train.libre.audit import Subject
 from train.plan import Needs, afford, estimate, find_machine, machine_here, machines
 from train.records import BadInput
+from train.run import read_tensors
 
 
 def needs(*words: str) -> Needs:
@@ -33,6 +34,9 @@ def test_the_count_is_what_a_release_states(release: Path, tmp_path: Path) -> No
     assert found.parameters == stated["weights"]["parameters"]
     assert found.tokens == stated["cost"]["outcome"]["tokens"]
     assert found.flops == stated["cost"]["outcome"]["flops"]
+    last = sorted((release / "training" / "checkpoints").iterdir())[-1]
+    tensors = [t for file in last.glob("*.safetensors") for t in read_tensors(file).values() if t.ndim]
+    assert found.copied == sum(tensor.nbytes for tensor in tensors)
     forecast = stated["cost"]["forecast"]["training_seconds"]
     assert forecast > 0
 

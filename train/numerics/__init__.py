@@ -1,7 +1,7 @@
 """Arithmetic that all rooms share: integer hashes, the exact rounding, digests of tensors, a look at the machine."""
 
 from train.numerics.digests import digest_tensors, save_tensors
-from train.numerics.files import TensorFile, begin_file, write_pieces
+from train.numerics.files import TensorFile, begin_file, check_pieces, write_pieces
 from train.numerics.hashing import hash_integers, hash_rows, integers_at, permute, uniform_integers, uniform_rows
 from train.numerics.machine import (
     Choices,
@@ -26,6 +26,7 @@ __all__ = [
     "Spread",
     "TensorFile",
     "begin_file",
+    "check_pieces",
     "describe_machine",
     "device_memory_bytes",
     "digest_tensors",

@@ -42,6 +42,14 @@ def write_pieces(path: Path, tensors: Spread) -> None:
         os.close(descriptor)
 
 
+def check_pieces(path: Path, tensors: Spread) -> None:
+    """Look again at what was written here, when all have written. Raises OSError if it is no longer that."""
+    file = TensorFile(path)
+    for name, held in tensors.held.items():
+        if held.piece.first and held.value.numel() and not torch.equal(file.read(name, held.piece), held.value):
+            raise OSError(f"{path}: {name} is not what was written: does the file system lose writes of several nodes?")
+
+
 def _write(descriptor: int, offset: int, piece: Piece, value: Tensor) -> None:
     """Rows that are here from end to end lie in the file as one; of others each is written by itself."""
     size, raw = value.element_size(), value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from types import TracebackType
+from typing import Any
 
 import torch
 from torch import distributed
@@ -22,11 +23,13 @@ _PATIENCE = timedelta(hours=12)  # the watch is quicker: it knows what takes its
 class Replicas(AbstractContextManager["Replicas"]):
     """Process `rank` of `count`, of which `local_count` are on this node. Alone it costs nothing.
 
-    `watch` tells the others where this one stands.
+    `watch` tells the others where this one stands; `talk`: the processes once more, for what goes on beside a training.
     """
 
-    def __init__(self, rank: int = 0, count: int = 1, local_count: int = 1, watch: Watch | None = None) -> None:
-        self.rank, self.count, self.local_count, self._watch = rank, count, local_count, watch
+    def __init__(
+        self, rank: int = 0, count: int = 1, local_count: int = 1, watch: Watch | None = None, talk: Any = None
+    ) -> None:
+        self.rank, self.count, self.local_count, self._watch, self._talk = rank, count, local_count, watch, talk
         self._calling = watch is not None
 
     @property
@@ -61,6 +64,21 @@ class Replicas(AbstractContextManager["Replicas"]):
         held = torch.tensor(value)
         distributed.all_reduce(held, distributed.ReduceOp.MAX)
         return int(held)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What all do in a thread beside the training, each its part; they leave it together. Raises OSError where
+        another has failed in it."""
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            if self.count > 1:
+                heard = torch.tensor(int(failed))
+                distributed.all_reduce(heard, distributed.ReduceOp.MAX, group=self._talk)
+                if heard and not failed:
+                    raise OSError("another process could not save its part of the checkpoint")
 
     def call(self) -> None:
         """The first asks the others to help with a training."""
@@ -97,4 +115,5 @@ def open_replicas(hang_after: float = 600.0) -> Replicas:
         "cpu:gloo,cuda:nccl" if gpus else "gloo",
         store=watch.store, rank=place.rank, world_size=place.count, timeout=_PATIENCE,
     )  # fmt: skip
-    return Replicas(place.rank, place.count, place.local_count, watch)
+    talk = distributed.new_group(backend="gloo", timeout=_PATIENCE)
+    return Replicas(place.rank, place.count, place.local_count, watch, talk)

@@ -65,13 +65,15 @@ class _Invented:
 
 @dataclass(frozen=True)
 class Estimate:
-    """`flops`: of the whole run; `six_nd`: the rule of thumb; `memory`: bytes by part."""
+    """`flops`: of the whole run; `six_nd`: the rule of thumb; `memory`: bytes by part; `copied`: bytes of the host's
+    memory while a checkpoint is written, for each process that writes."""
 
     parameters: int
     tokens: int
     flops: float
     six_nd: float
     memory: dict[str, int]
+    copied: int
 
     def record(self) -> dict[str, Any]:
         """As JSON."""
@@ -86,7 +88,9 @@ def estimate(needs: Needs) -> Estimate:
     count = sum(p.numel() for p in model.parameters())
     flops = steps * per_step * count_flops(model, sequences.batch(np.zeros(1, np.int64), 0, 0))
     tokens = steps * per_step * sequences.text_tokens
-    return Estimate(count, tokens, float(flops), 6.0 * count * tokens, _memory(needs, model, sequences))
+    memory = _memory(needs, model, sequences)
+    copied = memory["weights"] + memory["optimizer"]
+    return Estimate(count, tokens, float(flops), 6.0 * count * tokens, memory, copied)
 
 
 def _memory(needs: Needs, model: LanguageModel, sequences: Sequences) -> dict[str, int]:

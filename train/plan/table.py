@@ -15,6 +15,7 @@ def render(found: Estimate, asked: Sequence[Machine], words: Sequence[str]) -> s
         f"operations  {found.flops:.3g}, counted; 6ND would say {found.six_nd:.3g}",
         f"memory      {total / 1e9:.2f} GB a device: "
         + ", ".join(f"{part} {size / 1e9:.2f}" for part, size in found.memory.items()),
+        f"            and {found.copied / 1e9:.2f} GB of the host's while a checkpoint is written",
         "",
         f"{'machine':24} {'hours':>10} {'kWh':>10} {'kg CO2e':>10} {'euros':>10}",
     ]

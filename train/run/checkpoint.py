@@ -12,7 +12,7 @@ there were, any other number goes on from it, and a release publishes it as it i
 import os
 import re
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from train.numerics import (
     Spread,
     TensorFile,
     begin_file,
+    check_pieces,
     digest_tensors,
     like,
     local,
@@ -76,29 +77,40 @@ def _piece_of_state(parameter: Tensor, value: Tensor) -> Piece:
     return piece if value.ndim else Piece((), (), (), piece.first)
 
 
+def checkpoint_tensors(model: nn.Module, optimizers: Optimizers) -> dict[str, Spread]:
+    """What a checkpoint holds, by file."""
+    return {"model.safetensors": master_weights(model), "optimizer.safetensors": optimizer_tensors(model, optimizers)}
+
+
 def save_checkpoint(
-    folder: Path, state: State, model: nn.Module, optimizers: Optimizers, replicas: Replicas | None = None
-) -> Path:
+    folder: Path, step: int, files: Mapping[str, Spread], state: Callable[[str, str], State],
+    replicas: Replicas | None = None,
+) -> Path:  # fmt: skip
     """Write one checkpoint, each process its pieces of the same files; returns its folder.
 
-    Raises OSError if the disk is full, and then leaves nothing behind.
+    `state` makes its State from the digests of the weights and of the optimizer's state. Raises OSError if the disk is
+    full, in one process or in another, and then leaves nothing behind.
     """
     replicas = replicas or Replicas()
-    final = checkpoint_of(folder, state.step)
+    final = checkpoint_of(folder, step)
     temporary = folder / f".{final.name}.tmp"
-    files = {"model.safetensors": master_weights(model), "optimizer.safetensors": optimizer_tensors(model, optimizers)}
     try:
-        if replicas.first:
-            shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
+        with replicas.aside():
+            if replicas.first:
+                shutil.rmtree(temporary, ignore_errors=True)
+                temporary.mkdir(parents=True)
+                for name, tensors in files.items():
+                    begin_file(temporary / name, tensors)
+        with replicas.aside():
             for name, tensors in files.items():
-                begin_file(temporary / name, tensors)
-        replicas.largest(0)
-        for name, tensors in files.items():
-            write_pieces(temporary / name, tensors)
-        replicas.largest(0)
+                write_pieces(temporary / name, tensors)
+        if replicas.count > 1:
+            with replicas.aside():
+                for name, tensors in files.items():
+                    check_pieces(temporary / name, tensors)
         if replicas.first:
-            write_json(temporary / "state.json", asdict(state))
+            digests = [_digest(temporary / name, tensors, replicas) for name, tensors in files.items()]
+            write_json(temporary / "state.json", asdict(state(*digests)))
             shutil.rmtree(final, ignore_errors=True)
             temporary.rename(final)
             _sync(folder)
@@ -107,6 +119,11 @@ def save_checkpoint(
             shutil.rmtree(temporary, ignore_errors=True)
         raise
     return final
+
+
+def _digest(path: Path, tensors: Spread, replicas: Replicas) -> str:
+    """Of what was to be written; where no process has it whole, of the file, in which all have found theirs."""
+    return digest_tensors(tensors if replicas.count == 1 else TensorFile(path))
 
 
 def load_weights(model: nn.Module, checkpoint: Path) -> None:
@@ -188,7 +205,7 @@ def find_newest(folder: Path, model: nn.Module, config_digest: str) -> Iterator[
             weights, optimizer = (TensorFile(path / name) for name in ("model.safetensors", "optimizer.safetensors"))
             if (digest_tensors(weights), digest_tensors(optimizer)) != (state.weights_digest, state.optimizer_digest):
                 raise BadInput(f"{path}: its tensors are not those that were saved")
-            shapes = {name: piece_of(parameter).whole for name, parameter in model.named_parameters()}
+            shapes = {name: piece_of(p).whole for name, p in model.named_parameters() if p.requires_grad}
             if {name: weights.shape(name) for name in weights} != shapes:
                 raise BadInput(f"{path}: its tensors are another model's")
         except BadInput as error:

@@ -1,19 +1,23 @@
 """What a training leaves behind as it goes, and what brings it back: checkpoints, the chain, roundings, the clock."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from types import TracebackType
 
 import torch
 
-from train.numerics import digest_tensors, master_weights
+from train.numerics import Spread, digest_tensors, master_weights
+from train.run.background import Background, copied
 from train.run.chain import Chain
 from train.run.checkpoint import (
     State,
     checkpoint_of,
+    checkpoint_tensors,
     find_newest,
     forget_checkpoints,
     load_checkpoint,
-    optimizer_tensors,
     save_checkpoint,
 )
 from train.run.job import Job
@@ -35,7 +39,7 @@ class Keeper:
         self.published = published_steps(job.optim.steps, job.run.publish)
         self.chain = Chain(job.folder / "chain.jsonl")
         self.roundings = Roundings(job.folder / "roundings.jsonl", job.rounding)
-        self.clock = Clock(0.0)
+        self.clock, self._background = Clock(0.0), Background()
 
     def resume(self) -> int:
         """Load the newest checkpoint that holds, or save the initial weights; returns the steps that are done.
@@ -45,6 +49,7 @@ class Keeper:
         state = self._find() if self._job.replicas.first else None
         done = self._job.replicas.largest(-1 if state is None else state.step)
         if done < 0:
+            self.link(0)
             self.save(0)
             return 0
         load_checkpoint(checkpoint_of(self._folder, done), self._job.model, self._optimizers)
@@ -64,29 +69,64 @@ class Keeper:
         return state
 
     def link(self, step: int) -> None:
-        """Add the weights' digest to the chain: at published steps, and in exact arithmetic at every one."""
-        if self._job.choices.exact or step in self.published:
+        """In exact arithmetic every step has its link in the chain; else those of published steps come with saving."""
+        if self._job.choices.exact:
             self.chain.add(step, digest_tensors(master_weights(self._job.model)))
 
     def save(self, step: int) -> None:
-        """A checkpoint of this step; earlier ones that are not for the release are deleted."""
-        job = self._job
-        self.link(step)
-        state = State(
+        """A checkpoint of this step, written while the training goes on. The former is waited for."""
+        self.settle()
+        job, exact = self._job, self._job.choices.exact
+        files = {name: copied(tensors) for name, tensors in checkpoint_tensors(job.model, self._optimizers).items()}
+        if exact and job.replicas.first:
+            self.chain.save()
+            self.roundings.save()
+        now = partial(
+            State,
             step=step,
             tokens_seen=step * job.tokens_per_step,
             config_digest=job.config_digest,
-            chain=self.chain.head,
-            weights_digest=digest_tensors(master_weights(job.model)),
-            optimizer_digest=digest_tensors(optimizer_tensors(job.model, self._optimizers)),
             seconds=self.clock.total(),
         )
-        if job.replicas.first:
-            self.chain.save()
-            self.roundings.save()
-        save_checkpoint(self._folder, state, job.model, self._optimizers, job.replicas)
-        if job.replicas.first:
+        self._background.begin(partial(self._write, step, files, now, self.chain.head if exact else ""))
+
+    def _write(self, step: int, files: Mapping[str, Spread], now: Callable[..., State], head: str) -> None:
+        """In the thread; earlier checkpoints that are not for the release are then deleted. `head`: the chain's at this
+        step, if it is known."""
+
+        def state(weights: str, optimizer: str) -> State:
+            return now(weights_digest=weights, optimizer_digest=optimizer, chain=head or self._linked(step, weights))
+
+        save_checkpoint(self._folder, step, files, state, self._job.replicas)
+        if self._job.replicas.first:
             forget_checkpoints(self._folder, self.published | {step})
+
+    def _linked(self, step: int, weights: str) -> str:
+        """The chain's head, with the link of a published step."""
+        if step in self.published:
+            self.chain.add(step, weights)
+        self.chain.save()
+        return self.chain.head
+
+    def look(self) -> None:
+        """Raises what the saving has failed with, if it has by now."""
+        self._background.look()
+
+    def settle(self) -> None:
+        """Until what was to be saved is on the disk. Raises OSError if it could not be."""
+        self._job.replicas.part("waiting for the checkpoint")
+        self._background.wait()
+
+    def __enter__(self) -> "Keeper":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Whatever happens, what was begun is saved. An error that is on its way goes before one of the saving."""
+        if error is None:
+            self.settle()
+            return
+        with suppress(Exception):
+            self.settle()
 
 
 class Clock:

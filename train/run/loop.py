@@ -42,10 +42,11 @@ def train(job: Job) -> Json:
     tokens, clock = job.tokens_per_step, keeper.clock
     bar = progress("training", job.last_step * tokens, "tok", initial=done * tokens)
     silent = not job.replicas.first
-    with job.open_metrics(done) as metrics, StopFlag() as stop, bar:
+    with job.open_metrics(done) as metrics, StopFlag() as stop, bar, keeper:
         for step, batch in enumerate(batches, start=done + 1):
             job.replicas.at(f"step {step}")
             loss, norm, rate = take_step(step, batch)
+            keeper.look()
             bar.update(tokens)
             if not silent and (step % run.log_every == 0 or step in (1, job.last_step)):
                 bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
@@ -61,6 +62,7 @@ def train(job: Job) -> Json:
             if step % run.checkpoint_every == 0 or step in keeper.published or stopping:
                 keeper.save(step)
             if stopping:
+                keeper.settle()
                 raise Stopped(stopping, step)
     return {
         "seconds": round(clock.total(), 1),
