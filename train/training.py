@@ -76,8 +76,6 @@ def plan_of(config: Config, replicas: Replicas, device: str) -> Plan:
     """How the processes will share the training out. Raises BadInput if they cannot."""
     with torch.device("meta"):
         model = build_model(config.model)
-    if config.tune.on and replicas.count > 1:
-        raise BadInput("tune: a tuning goes on one process, as yet")
     plan = choose_plan(
         config.parallel,
         replicas.count,
@@ -85,6 +83,8 @@ def plan_of(config: Config, replicas: Replicas, device: str) -> Plan:
         memory=device_memory_bytes(device) / (1 if device == "cuda" else replicas.local_count),
         sequences_per_step=config.optim.sequences_per_step,
     )
+    if config.tune.on and plan.sizes["tensor"] * plan.sizes["context"] > 1:
+        raise BadInput(f"tune: goes along parallel.replicate and parallel.shard alone, as yet, and not {plan}")
     check_axes(model, plan)
     return plan
 

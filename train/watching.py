@@ -9,25 +9,42 @@ import numpy as np
 from train.batches import build_objective
 from train.config import Config
 from train.documents import read_documents
-from train.evaluate import Text, evaluate_texts, read_texts
+from train.evaluate import evaluate_answers, evaluate_texts, read_answers, read_texts
 from train.model import LanguageModel
 from train.records import printable
 from train.sample import Sampling, Speaker
-from train.tokens import TokenStore, load_tokenizer, load_vocabulary
+from train.tokens import TokenStore, load_chat, load_tokenizer, load_vocabulary
 
 Watch = Callable[[LanguageModel, int], Mapping[str, Any]]
 
 
 def watch_with(config: Config, folder: Path, say: Callable[[str], object]) -> Watch:
     """The `watch` of a training whose documents and tokens are in `folder`; it tells samples by `say`."""
+    if config.tune.on:
+        return _watch_answers(config, folder, say)
     vocabulary, tokenizer = load_vocabulary(folder / "tokens"), load_tokenizer(folder / "tokens")
     objective = build_objective(config.objective, vocabulary)
     texts = read_texts(TokenStore(folder / "tokens", "validation"), read_documents(folder / "documents", "validation"))
-    few = _few(texts, config.evaluate.tokens_while_training)
+    few = [texts[n] for n in _few([len(text.tokens) for text in texts], config.evaluate.tokens_while_training)]
 
     return watching(
         lambda model: Speaker(model, tokenizer, vocabulary),
         lambda model: float(evaluate_texts(model, objective, few, config.evaluate).report["total"]),
+        config,
+        say,
+    )
+
+
+def _watch_answers(config: Config, folder: Path, say: Callable[[str], object]) -> Watch:
+    """Bits per byte of the shortest held-out answers, and what is answered to the prompts."""
+    tokens = folder / "tokens"
+    tokenizer, vocabulary, chat = load_tokenizer(tokens), load_vocabulary(tokens), load_chat(tokens)
+    assert chat is not None  # the stage before has put it there
+    asked = read_answers(read_documents(folder / "documents", "validation"), chat)
+    few = [asked[n] for n in _few([len(one.better.tokens) for one in asked], config.evaluate.tokens_while_training)]
+    return watching(
+        lambda model: Speaker(model, tokenizer, vocabulary, chat),
+        lambda model: float(evaluate_answers(model, few).report["total"]),
         config,
         say,
     )
@@ -49,8 +66,8 @@ def watching(
     return watch
 
 
-def _few(texts: list[Text], tokens: int) -> list[Text]:
-    """The shortest of the held-out documents, up to so many tokens and at least one."""
-    by_length = sorted(texts, key=lambda text: len(text.tokens))
-    total = np.cumsum([len(text.tokens) for text in by_length])
-    return by_length[: max(1, int((total <= tokens).sum()))]
+def _few(lengths: list[int], tokens: int) -> list[int]:
+    """The numbers of the shortest texts of these lengths, up to so many tokens in all and at least one."""
+    order = np.argsort(lengths, kind="stable")
+    total = np.cumsum(np.asarray(lengths)[order])
+    return [int(number) for number in order[: max(1, int((total <= tokens).sum()))]]

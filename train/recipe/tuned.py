@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from train.config import Config, resolved
 from train.documents import SPLITS, build_corpus, read_documents
 from train.evaluate import (
@@ -29,7 +27,6 @@ from train.scoring import look_up
 from train.tokens import TokenStore, load_chat, load_tokenizer, take_over, write_examples
 from train.training import lesson_in
 from train.tune import Base, TuneName, merge, open_base, rules_of, save_adapter
-from train.watching import Watch, watching
 
 _ASKED = 100  # held-out questions of a task, where evaluate.limit says nothing
 
@@ -90,20 +87,6 @@ class TunedRun(Run):
     def asked(self) -> list[Asked]:
         """The held-out examples."""
         return read_answers(read_documents(self.folder / "documents", "validation"), self.base.chat())
-
-    def watch(self) -> Watch:
-        """Bits per byte of the shortest held-out answers, and what it answers to the prompts."""
-        ordered = sorted(self.asked(), key=lambda one: len(one.better.tokens))
-        total = np.cumsum([len(one.better.tokens) for one in ordered])
-        few = ordered[: max(1, int((total <= self.config.evaluate.tokens_while_training).sum()))]
-        tokens = self.folder / "tokens"
-        tokenizer, vocabulary, chat = load_tokenizer(tokens), self.vocabulary(), load_chat(tokens)
-        return watching(
-            lambda model: Speaker(model, tokenizer, vocabulary, chat),
-            lambda model: float(evaluate_answers(model, few).report["total"]),
-            self.config,
-            say,
-        )
 
     def make_results(self, trained: Json) -> Json:
         """How well the model answers, beside the base and a 5-gram of the same examples."""
