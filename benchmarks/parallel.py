@@ -26,14 +26,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import distributed
 
 from benchmarks.loop import bare, batches_of, ratio
 from benchmarks.measure import median, write_result
 from train.config import Config, compose
 from train.model import build_model
-from train.numerics import Choices, look_at_machine
+from train.numerics import Choices, look_at_machine, settle
 from train.optim import make_optimizers
 from train.parallel import Mesh, Replicas, choose_plan, open_replicas, spread_model
 from train.parallel.apply import _shard
@@ -231,7 +230,7 @@ def main() -> None:
     parser.add_argument("--one-of", type=int, default=0, help=argparse.SUPPRESS)
     given = parser.parse_args()
     choices = look_at_machine(threads=given.one_of) if given.one_of else look_at_machine()
-    torch.set_num_threads(choices.threads)
+    settle(choices)
     if given.one_of:
         print(json.dumps(one_of_several(given.sizes, given.steps, choices)))
         return

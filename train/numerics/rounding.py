@@ -31,7 +31,7 @@ class Rounding:
         """float64 of any shape -> float32 whose values are bfloat16's. Raises ValueError for another type."""
         if exact.dtype is not torch.float64:
             raise ValueError(f"{name}: exact arithmetic rounds float64, not {exact.dtype}")
-        rounded = _upper_bits(exact).float()
+        rounded = _upper_bits(exact.contiguous()).float()
         flat, values = rounded.view(-1), exact.reshape(-1)
         decided = self._decided.get((step, name), {})
         for index in _close_to_a_tie(values).tolist():
