@@ -43,7 +43,7 @@ from train.run import Job, Precision, Step, prepare
 from train.run.keeper import Keeper
 
 _WARM_UP = 2
-_SEQUENCES = {"tiny": 32, "small": 8}  # a step, in one pass
+_SEQUENCES = {"smoke": 4, "tiny": 32, "small": 8}  # a step, in one pass; `smoke` is to try this with
 Turns = dict[str, Callable[[], list[float]]]
 
 
