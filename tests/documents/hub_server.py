@@ -1,4 +1,4 @@
-"""As much of the Hub's interface as `datasets` and `huggingface_hub` ask for, over a folder: for tests, on 127.0.0.1."""
+"""As much of the Hub's interface as `datasets` and `huggingface_hub` ask for, over a folder: for tests."""
 
 import hashlib
 import json
