@@ -29,7 +29,7 @@ BELOW = {
         *("batches", "config", "documents", "evaluate", "hugging_face", "index", "loss", "model", "optim", "release"),
         *("run", "sample", "scoring", "standards", "tokens", "tune"),
     },
-    "plan": {"batches", "model", "optim", "parallel", "run", "tokens"},
+    "plan": {"batches", "loss", "model", "optim", "parallel", "run", "tokens"},
     "standards": set(),
     "sample": {"tokens", "model", "hugging_face"},
     "serve": {"documents", "libre", "model", "release", "sample", "tokens"},

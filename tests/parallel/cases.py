@@ -28,7 +28,7 @@ from train.numerics import (
 )
 from train.optim import Muon, make_optimizers
 from train.parallel import Mesh, Replicas, choose_plan, open_replicas, spread_model
-from train.plan.estimate import Needs
+from train.plan import Needs
 from train.run import Job, LoggerConfig, Metrics, Step, train
 from train.run.checkpoint import checkpoint_tensors, save_checkpoint
 

@@ -15,7 +15,9 @@ from train.run import read_tensors
 
 def needs(*words: str) -> Needs:
     config = compose(words)
-    return Needs(config.model, config.objective, config.optim, config.parallel, config.tokenizer.sentinels)
+    precision = "float64" if config.numerics.exact else "bfloat16"
+    sentinels = config.tokenizer.sentinels
+    return Needs(config.model, config.objective, config.optim, config.parallel, sentinels, precision)
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "falcon", "bloom", "bert", "t5", "xlnet"])

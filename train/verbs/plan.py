@@ -23,7 +23,8 @@ def plan(words: list[str]) -> int:
     from train.plan import Needs, afford, estimate, find_machine, machine_here, machines, render
 
     config = compose(words)
-    needs = Needs(config.model, config.objective, config.optim, config.parallel, config.tokenizer.sentinels)
+    precision = "bfloat16" if config.precision == "auto" else config.precision  # as on the machines with a name
+    needs = Needs(config.model, config.objective, config.optim, config.parallel, config.tokenizer.sentinels, precision)
     asked = (
         [find_machine(name)]
         if name
