@@ -27,7 +27,7 @@ BELOW = {
     "tune": {"batches", "documents", "hugging_face", "loss", "model", "release", "tokens"},
     "libre": {
         *("batches", "config", "documents", "evaluate", "hugging_face", "index", "loss", "model", "optim", "release"),
-        *("run", "sample", "scoring", "standards", "tokens", "tune"),
+        *("run", "sample", "scoring", "standards", "tokens", "training", "tune"),
     },
     "plan": {"batches", "loss", "model", "optim", "parallel", "run", "tokens"},
     "standards": set(),
@@ -35,7 +35,7 @@ BELOW = {
     "serve": {"documents", "libre", "model", "release", "sample", "tokens"},
     "release": {"documents", "hugging_face", "model", "run", "standards"},
     "config": {"batches", "documents", "tokens", "model", "optim", "parallel", "run", "tune", "evaluate", "release"},
-    "scoring": {"batches", "evaluate", "index", "model", "tokens"},
+    "scoring": {"batches", "documents", "evaluate", "index", "model", "tokens"},
     "training": {"batches", "config", "loss", "model", "parallel", "plan", "run", "tokens", "tune", "watching"},
     "watching": {"batches", "config", "documents", "evaluate", "model", "sample", "tokens"},
     "recipe": {

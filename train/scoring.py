@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from train.batches import Objective
+from train.documents import documents_file, read_documents, words_of
 from train.evaluate import EvaluateConfig, FiveGram, Text, evaluate_texts, yardstick_bits_per_byte
 from train.index import Index, build_index, open_index
 from train.model import LanguageModel
-from train.tokens import TokenStore
+from train.tokens import TokenStore, load_tokenizer, load_vocabulary, write_shards
 
 Tokens = npt.NDArray[np.int64]
 
@@ -67,6 +69,23 @@ def overlap(index: Index, held_out: Iterable[Tokens]) -> dict[str, Any]:
     """Of the tokens of the held-out documents, each (n,) and beginning with end-of-text, those in passages of
     `at_least` tokens that were trained on: exact n-grams."""
     return {"at_least": OVERLAP, "share": _share(index, (tokens[1:] for tokens in held_out), OVERLAP)}
+
+
+def told_before(folder: Path, answers: Sequence[Text]) -> list[float] | None:
+    """Of each answer, the share of its tokens that lie in passages of `OVERLAP` tokens or more which stand in the
+    training text of the release in `folder`, word for word; None where that release has no text to look into.
+
+    An answer that is shorter than such a passage is never found.
+    """
+    if not documents_file(folder / "data", "train").is_file():
+        return None
+    tokenizer, opens = load_tokenizer(folder), load_vocabulary(folder).opens
+    texts = (replace(text, text=words_of(text.text)) for text in read_documents(folder / "data", "train"))
+    with tempfile.TemporaryDirectory() as work:
+        write_shards(texts, tokenizer, str(tokenizer.id_to_token(opens)), Path(work), "train", lambda _: None)
+        build_index(store := TokenStore(Path(work), "train"), Path(work))
+        index = open_index(Path(work), store.digest)
+        return [_share(index, [answer.tokens[1:]], OVERLAP) for answer in answers]
 
 
 def _share(index: Index, texts: Iterable[Tokens], at_least: int) -> float:

@@ -27,7 +27,7 @@ from train.run import (
     say,
     train,
 )
-from train.tokens import ExampleStore, TokenStore, load_vocabulary
+from train.tokens import ExampleStore, TokenStore, Vocabulary, load_vocabulary
 from train.tune import Lesson, lesson_of, open_base
 from train.watching import watch_with
 
@@ -59,15 +59,20 @@ def job_of(
 
 def lesson_in(config: Config, folder: Path) -> Lesson:
     """What is learned in `folder`, whose tokens are there: a language from nothing, or answers by a model that is."""
-    tokens = folder / "tokens"
-    vocabulary = load_vocabulary(tokens)
     if config.tune.on:
         model = open_base(Path(config.tune.base), config.tune.digest).load()
+    else:
+        with torch.device("meta"):  # it takes memory when the training begins, and each process for its own part
+            model = build_model(config.model)
+    return lesson_with(config, model, folder / "tokens", load_vocabulary(folder / "tokens"))
+
+
+def lesson_with(config: Config, model: LanguageModel, tokens: Path, vocabulary: Vocabulary) -> Lesson:
+    """What `model` learns from the tokens in a folder: of a run, or of a release whose tokens were made again."""
+    if config.tune.on:
         return lesson_of(config.tune, model, vocabulary, ExampleStore(tokens, "train"), config.run.seed)
     objective = build_objective(config.objective, vocabulary)
     within = getattr(config.model, "within_documents", False)
-    with torch.device("meta"):  # it takes memory when the training begins, and each process for its own part
-        model = build_model(config.model)
     store = TokenStore(tokens, "train")
     return Lesson(model, Sequences(store, config.model.seq_len, objective, with_documents=within), NextToken())
 

@@ -77,3 +77,5 @@ def test_a_release_that_was_changed_can_be_asked_and_not_traced(release: Path, t
     assert "something in the folder was changed" in opened.untraceable
     with pytest.raises(BadInput, match="no such folder"):
         open_release(tmp_path / "nothing", tmp_path / "cache", Sampling())
+    with pytest.raises(BadInput, match=r"--base .*nothing: there is no such folder"):
+        open_release(tmp_path / "release", tmp_path / "cache", Sampling(), [tmp_path / "nothing"])

@@ -16,6 +16,7 @@ from train.documents import read_documents, write_documents
 from train.hugging_face import to_hugging_face
 from train.sample import Sampling
 from train.serve import open_release
+from train.tokens import Message
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -260,6 +261,26 @@ def test_a_conversing_model_is_asked_through_its_template(open_tab: Any, convers
     tab.write("Cor del", max_tokens=5, seed=2)
     assert tab.page.locator(".given").first.inner_text() == "Cor del"
     assert "user:" not in tab.text()
+
+
+def test_a_conversation_goes_on_until_a_new_one_is_begun(open_tab: Any, conversing: Served) -> None:
+    tab = open_tab(conversing)
+    anew = tab.page.get_by_role("button", name="New conversation")
+    expect(anew).to_be_hidden()
+    tab.write("Cor del", max_tokens=5, seed=2)
+    first = "".join(tab.page.locator("article .token").all_inner_texts())
+    said = [Message("user", "Cor del"), Message("assistant", first), Message("user", "Uli")]
+    tab.write("Uli", seed=3)
+    expect(tab.page.locator("article .how").first).to_contain_text("message 2 of a conversation")
+    shown = "".join(tab.page.locator("article").first.locator(".token").all_inner_texts())
+    answer = conversing.opened.speaker.reply(said)
+    for _ in answer.steps(replace(conversing.opened.sampling, max_tokens=5, seed=3)):
+        pass
+    assert shown == answer.text()
+    anew.click()
+    expect(anew).to_be_hidden()
+    tab.write("Cor del", seed=2)
+    assert "".join(tab.page.locator("article").first.locator(".token").all_inner_texts()) == first
 
 
 def test_a_refusal_is_said(open_tab: Any, served: Served) -> None:

@@ -1,11 +1,13 @@
 """Tuned in all three ways: the release is audited, rebuilt, resumed and traced; a mistake is a line."""
 
+import asyncio
 import json
 import shutil
 import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.conftest import small_run, write_school
@@ -15,13 +17,16 @@ from tests.tune.lessons import tuning, write_lessons
 from train.__main__ import main
 from train.config import compose, config_digest, public, resolved
 from train.documents import read_documents
-from train.evaluate import read_examples, score, score_baselines
+from train.evaluate import Text, answer_without_a_model, read_examples, score
 from train.hugging_face import to_hugging_face
 from train.libre import audit, rebuild
 from train.recipe import run_recipe
 from train.records import BadInput, read_json
 from train.run import read_tensors
 from train.sample import Sampling, speak
+from train.scoring import told_before
+from train.serve.auditor import Auditor
+from train.tokens import load_tokenizer
 
 WAYS = ["sft", "lora", "dpo"]
 
@@ -61,6 +66,7 @@ def test_the_config_is_on_its_base(base: Path, way: str) -> None:
     assert (config.model.d_model, config.model.seq_len, config.tokenizer.kind.value) == (32, 128, "taken")
     assert config.tune.digest == read_json(base / "release.json")["digest"]
     assert config.optim.steps < untuned.optim.steps
+    assert config.optim.sequences_per_step * 128 == untuned.optim.sequences_per_step * 256  # as many tokens a step
     assert config_digest(config) != config_digest(compose([*words, "tune.beta=0.2"]))
     assert "tune" not in public(resolved(untuned))  # what is not tuned has the digest that it always had
 
@@ -84,13 +90,53 @@ def test_its_answers_are_scored_beside_answers_that_take_no_model(
     release = tmp_path / "small" / "release"
     found = read_json(release / "evaluation" / "results.json")["task"]
     train, held_out = ([*read_examples(read_documents(release / "data", split))] for split in ("train", "validation"))
-    greedy = Sampling(temperature=0.0, max_tokens=128)
-    said = [speak(release, question, greedy) for question, _ in held_out[:3]]
-    assert (found["name"], found["asked"]) == ("questions", 3)
-    assert found["scores"] == score("questions", said, [answer for _, answer in held_out[:3]])
-    assert found["baselines"] == score_baselines("questions", train, held_out[:3])
+    questions, wanted = zip(*held_out[:3], strict=True)
+    greedy = Sampling(temperature=0.0, max_tokens=found["longest_answer"])
+    said = {who: [speak(model, question, greedy) for question in questions] for who, model in (("tuned", release),)}
+    said |= answer_without_a_model("questions", train, questions)
+    assert (found["name"], found["asked"], set(found["scores"])) == (
+        "questions",
+        3,
+        {"tuned", "its base", "nearest question"},
+    )
+    for who, answers in said.items():
+        for name, mark in score("questions", answers, wanted).items():
+            assert found["scores"][who][name] == pytest.approx(mark._asdict(), abs=1e-4)
+    assert found["read"] == 0
+    assert "### The task: questions" in (release / "README.md").read_text("utf-8")
+    checks = {finding.id: finding for finding in audit(release, bases=[base]).findings}
+    assert "declared, not asked again: questions" in checks["EVAL-01"].found
+    assert "0 of 3 answers asked for" in checks["DATA-11"].found
+    record = read_json(release / "release.json")
+    record["results"]["task"]["read"] = 2
+    (release / "release.json").write_text(json.dumps(record))
+    forged = {finding.id: finding.found for finding in audit(release, bases=[base]).findings}
+    assert "0 of the answers asked for were read by its base, stated is 2" in forged["DATA-11"]
     with pytest.raises(BadInput, match=r"tune.task=question: one of questions"):
         run_recipe(compose(tuning(base, lessons["sft"], tmp_path / "no", "sft", "tune.task=question")))
+
+
+def test_what_a_base_had_read_is_found(base: Path, tmp_path: Path) -> None:
+    text = next(read_documents(base / "data", "train")).text
+    copied = load_tokenizer(base).encode(text[40:240]).ids
+    answers = [Text("", (), 1, np.array([0, *tokens])) for tokens in (copied, copied[::-1], copied[:12])]
+    found = told_before(base, answers)
+    assert found is not None
+    assert found[0] > 0.9  # but for words that were cut
+    assert found[1:] == [0.0, 0.0]
+    assert told_before(tmp_path, answers) is None
+
+
+def test_a_plan_of_a_tuning_is_what_it_takes(
+    tuned: dict[str, Path], base: Path, lessons: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["plan", *tuning(base, lessons["sft"], tmp_path, "sft"), "--machine", "laptop"]
+    assert main([*words, "--json", str(tmp_path / "plan.json")]) == 0
+    took, found = read_json(tuned["sft"] / "release.json")["cost"]["outcome"], read_json(tmp_path / "plan.json")
+    assert (found["flops"], found["tokens"]) == (took["flops"], took["tokens"])
+    capsys.readouterr()
+    assert main(["plan", *tuning(base, lessons["sft"], tmp_path, "lora")]) == 2
+    assert "what tune=sft of a decoder takes, and no other" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -101,6 +147,13 @@ def test_an_audit_accepts_it_with_its_base_at_hand(tuned: dict[str, Path], base:
     said = {finding.id: finding.found for finding in found.findings}
     assert "its weights begin from those of small" in said["DEP-01"]
     assert "taken over from small" in said["TOK-01"]
+
+
+@pytest.mark.slow
+def test_the_page_s_audit_has_the_base(tuned: dict[str, Path], base: Path) -> None:
+    auditor = Auditor(tuned["lora"], [base])
+    asyncio.run(auditor.audit())
+    assert (auditor.answer["state"], auditor.answer["failed"]) == ("done", [])
 
 
 def test_an_audit_without_the_base_says_what_it_needs(tuned: dict[str, Path]) -> None:

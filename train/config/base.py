@@ -1,18 +1,16 @@
 """Of a tuning, what its base says: the model, its tokenizer, and the digest that stands for both."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from train.batches import ObjectiveConfig, ObjectiveName
 from train.config.schema import Config
 from train.model import FAMILIES
 from train.tokens import TokenizerConfig, TokenizerKind, load_tokenizer
-from train.tune import open_base
+from train.tune import Base
 
 
-def on_base(config: Config) -> Config:
-    """`config` with the model and the tokenizer of its base. Raises BadInput if that is none, or cannot be tuned."""
-    base = open_base(Path(config.tune.base))
+def on_base(config: Config, base: Base) -> Config:
+    """`config` with the model and the tokenizer of its base."""
     names = load_tokenizer(base.folder)
     vocabulary = base.vocabulary
     tokenizer = TokenizerConfig(

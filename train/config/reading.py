@@ -27,6 +27,7 @@ from train.records import BadInput, printable
 from train.release import ReleaseConfig
 from train.run import LoggerConfig, RunConfig
 from train.tokens import TokenizerConfig
+from train.tune import open_base
 
 _NAMING = {"experiment", "data", "tokenizer", "model", "objective", "optim", "numerics", "tune"}
 _FROM_BASE = {"model", "tokenizer", "objective"}
@@ -74,9 +75,13 @@ def compose(overrides: Sequence[str]) -> Config:
         if OmegaConf.is_missing(composed.run, "name"):
             composed.run.name = _default_name(_choices(overrides))
         config = _to_objects(composed)
+        if config.tune.on:
+            base = open_base(Path(config.tune.base))
+            composed.model.seq_len = base.config.seq_len  # ${sequences:...}: of its length, not of the usual model's
+            config = on_base(_to_objects(composed), base)
     except (HydraException, OmegaConfBaseException) as error:
         raise BadInput(in_one_line(error)) from error
-    return on_base(config) if config.tune.on else config
+    return config
 
 
 def _last_added(words: Sequence[str]) -> list[str]:

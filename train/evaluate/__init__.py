@@ -2,10 +2,11 @@
 
 from train.evaluate.again import measure_again
 from train.evaluate.answers import Asked, answers_yardstick, evaluate_answers, read_answers
-from train.evaluate.baselines import TASKS, Task, score, score_baselines
+from train.evaluate.baselines import TASKS, Task, answer_without_a_model, score
 from train.evaluate.bias import expected_groups
 from train.evaluate.bits_per_byte import EvaluateConfig, Measured, Text, evaluate_texts, read_texts
 from train.evaluate.chance import MOST_SEEDS, Z, bootstrap, is_within, prediction_bounds
+from train.evaluate.exam import READ, mark_exam
 from train.evaluate.examples import read_examples
 from train.evaluate.five_gram import FiveGram, yardstick_bits_per_byte
 from train.evaluate.reader import Reader
@@ -14,6 +15,7 @@ from train.evaluate.tasks import prepare_tasks, run_tasks
 
 __all__ = [
     "MOST_SEEDS",
+    "READ",
     "TASKS",
     "Asked",
     "EvaluateConfig",
@@ -25,12 +27,14 @@ __all__ = [
     "TaskResult",
     "Text",
     "Z",
+    "answer_without_a_model",
     "answers_yardstick",
     "bootstrap",
     "evaluate_answers",
     "evaluate_texts",
     "expected_groups",
     "is_within",
+    "mark_exam",
     "measure_again",
     "prediction_bounds",
     "prepare_tasks",
@@ -39,6 +43,5 @@ __all__ = [
     "read_texts",
     "run_tasks",
     "score",
-    "score_baselines",
     "yardstick_bits_per_byte",
 ]

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from train.evaluate.metrics import Metric, bleu, chrf, exact_match, rouge_1, rouge_2, rouge_l, word_f1, words
+from train.evaluate.metrics import Metric, Scored, bleu, chrf, exact_match, rouge_1, rouge_2, rouge_l, word_f1, words
 from train.records import BadInput
 
 Example = tuple[str, str]
@@ -85,7 +85,7 @@ TASKS = {
 }
 
 
-def score(task: str, said: Sequence[str], wanted: Sequence[str]) -> dict[str, float]:
+def score(task: str, said: Sequence[str], wanted: Sequence[str]) -> dict[str, Scored]:
     """Each of a task's metrics. Raises BadInput for a task that is not known or answers that are not as many."""
     if task not in TASKS:
         raise BadInput(f"task {task!r}: known are {', '.join(TASKS)}")
@@ -94,13 +94,7 @@ def score(task: str, said: Sequence[str], wanted: Sequence[str]) -> dict[str, fl
     return {name: metric(said, wanted) for name, metric in TASKS[task].metrics.items()}
 
 
-def score_baselines(task: str, train: Sequence[Example], held_out: Sequence[Example]) -> dict[str, dict[str, float]]:
-    """What each of a task's baselines reaches on the held-out examples: {"copy": {"bleu": 0.03, ...}, ...}."""
-    if task not in TASKS:
-        raise BadInput(f"task {task!r}: known are {', '.join(TASKS)}")
-    wanted = [answer for _, answer in held_out]
-    found = {}
-    for name, baseline in TASKS[task].baselines.items():
-        answer = baseline(train)
-        found[name] = score(task, [answer(question) for question, _ in held_out], wanted)
-    return found
+def answer_without_a_model(task: str, train: Sequence[Example], questions: Sequence[str]) -> dict[str, list[str]]:
+    """What each of a task's baselines answers: {"copy": ["Go.", ...], ...}."""
+    answers = {name: baseline(train) for name, baseline in TASKS[task].baselines.items()}
+    return {name: [answer(question) for question in questions] for name, answer in answers.items()}

@@ -2,17 +2,29 @@
 
 ROUGE is rouge-score's (Lin, 2004), BLEU (Papineni et al., 2002) and chrF (Popović, 2015) are sacrebleu's; both packages
 are the extra `tasks`. Exact match and F1 over words are SQuAD's (Rajpurkar et al., 2016), a few lines. All are from 0
-to 1.
+to 1, each with where 95 % of the draws lie if as many questions are drawn again from these.
 """
 
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from train.evaluate.chance import Floats, bootstrap
 from train.records import BadInput
 
-Metric = Callable[[Sequence[str], Sequence[str]], float]
+
+class Scored(NamedTuple):
+    """A score, and between which values 95 % of the draws lie (the bootstrap: Efron, 1979)."""
+
+    value: float
+    low: float
+    high: float
+
+
+Metric = Callable[[Sequence[str], Sequence[str]], Scored]
 
 
 def _sacrebleu() -> Any:
@@ -31,27 +43,38 @@ def _rouge_scorer() -> Any:
     return rouge_scorer
 
 
-def bleu(said: Sequence[str], wanted: Sequence[str]) -> float:
+def bleu(said: Sequence[str], wanted: Sequence[str]) -> Scored:
     """Of a corpus: one reference for each answer, sacrebleu's own words and smoothing."""
-    return float(_sacrebleu().corpus_bleu(list(said), [list(wanted)]).score) / 100
+    return _of_corpus(_sacrebleu().BLEU(), said, wanted)
 
 
-def chrf(said: Sequence[str], wanted: Sequence[str]) -> float:
+def chrf(said: Sequence[str], wanted: Sequence[str]) -> Scored:
     """Of a corpus: characters in sixes at most, recall weighted twice (chrF2)."""
-    return float(_sacrebleu().corpus_chrf(list(said), [list(wanted)]).score) / 100
+    return _of_corpus(_sacrebleu().CHRF(), said, wanted)
 
 
-def rouge_l(said: Sequence[str], wanted: Sequence[str]) -> float:
+def _of_corpus(metric: Any, said: Sequence[str], wanted: Sequence[str]) -> Scored:
+    """A score that is no mean: of what each question adds to it, summed. (sacrebleu's own bootstrap stops in chrF where
+    a draw scores nothing.)"""
+    rows = np.array(metric._extract_corpus_statistics(list(said), [list(wanted)]), float)
+
+    def scores(sums: Floats) -> Floats:
+        return np.array([float(metric._compute_score_from_stats(row).score) / 100 for row in sums.tolist()])
+
+    return Scored(float(scores(rows.sum(0)[None])[0]), *bootstrap(rows, scores))
+
+
+def rouge_l(said: Sequence[str], wanted: Sequence[str]) -> Scored:
     """The mean F1 of the longest common subsequence of words, without stemming, words as French has them."""
     return _rouge("rougeL", said, wanted)
 
 
-def rouge_1(said: Sequence[str], wanted: Sequence[str]) -> float:
+def rouge_1(said: Sequence[str], wanted: Sequence[str]) -> Scored:
     """The mean F1 of single words."""
     return _rouge("rouge1", said, wanted)
 
 
-def rouge_2(said: Sequence[str], wanted: Sequence[str]) -> float:
+def rouge_2(said: Sequence[str], wanted: Sequence[str]) -> Scored:
     """The mean F1 of pairs of words."""
     return _rouge("rouge2", said, wanted)
 
@@ -64,18 +87,18 @@ class _Words:
         return words(text)
 
 
-def _rouge(kind: str, said: Sequence[str], wanted: Sequence[str]) -> float:
+def _rouge(kind: str, said: Sequence[str], wanted: Sequence[str]) -> Scored:
     scorer = _rouge_scorer().RougeScorer([kind], tokenizer=_Words())
     pairs = zip(wanted, said, strict=True)
     return _mean([scorer.score(reference, answer)[kind].fmeasure for reference, answer in pairs])
 
 
-def exact_match(said: Sequence[str], wanted: Sequence[str]) -> float:
+def exact_match(said: Sequence[str], wanted: Sequence[str]) -> Scored:
     """The share of answers that have the same words in the same order as what was wanted."""
     return _mean([float(words(a) == words(b)) for a, b in zip(said, wanted, strict=True)])
 
 
-def word_f1(said: Sequence[str], wanted: Sequence[str]) -> float:
+def word_f1(said: Sequence[str], wanted: Sequence[str]) -> Scored:
     """The mean F1 of the words that an answer and what was wanted share."""
     return _mean([_f1(words(a), words(b)) for a, b in zip(said, wanted, strict=True)])
 
@@ -90,5 +113,8 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
-def _mean(values: list[float]) -> float:
-    return sum(values) / len(values) if values else 0.0
+def _mean(values: list[float]) -> Scored:
+    if not values:
+        return Scored(0.0, 0.0, 0.0)
+    low, high = bootstrap(np.array(values)[:, None], lambda sums: sums[:, 0] / len(values))
+    return Scored(sum(values) / len(values), low, high)

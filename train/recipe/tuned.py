@@ -1,5 +1,6 @@
 """The stages of a run that tunes a model: other rules, examples in place of a text, and two scores side by side."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,9 @@ from train.evaluate import (
     FiveGram,
     answers_yardstick,
     evaluate_answers,
+    mark_exam,
     read_answers,
     read_examples,
-    score,
-    score_baselines,
 )
 from train.model import LanguageModel
 from train.numerics import digest_tensors
@@ -23,12 +23,19 @@ from train.recipe.run import Run
 from train.records import BadInput, Json
 from train.run import progress, say
 from train.sample import Sampling, Speaker
-from train.scoring import look_up
-from train.tokens import TokenStore, load_chat, load_tokenizer, take_over, write_examples
+from train.scoring import look_up, told_before
+from train.tokens import ExampleStore, TokenStore, load_chat, load_tokenizer, take_over, write_examples
 from train.training import lesson_in
 from train.tune import Base, TuneName, merge, open_base, rules_of, save_adapter
 
 _ASKED = 100  # held-out questions of a task, where evaluate.limit says nothing
+_LONGEST = 512  # tokens of an answer
+
+
+def _usual_length(store: ExampleStore) -> int:
+    """How many tokens an answer to a task may have: as many as nine in ten of the examples need, and not too many."""
+    lengths = [int(store.part(number)[1].sum()) for number in range(len(store))]
+    return min(_LONGEST, int(np.quantile(lengths, 0.9, method="higher")))
 
 
 class TunedRun(Run):
@@ -93,7 +100,7 @@ class TunedRun(Run):
         asked, model, store = self.asked(), self.model(trained), TokenStore(self.folder / "tokens", "train")
         with progress("evaluation", 2 * sum(len(one.answer.tokens) - 1 for one in asked), "tok") as bar:
             tuned = evaluate_answers(model, asked, bar.update).report
-            base = evaluate_answers(self.base.load(), asked, bar.update).report
+            base = evaluate_answers(begun := self.base.load(), asked, bar.update).report
         yardsticks = {
             name: answers_yardstick(FiveGram(store.documents(), store.vocab_size, order), asked)
             for name, order in (("five_gram", 5), ("unigram", 1))
@@ -108,29 +115,38 @@ class TunedRun(Run):
             "objective": resolved(self.config.objective),
             **look_up(store, self.samples(model), [one.answer for one in asked]),
             **self.asked_more(model, [one.answer for one in asked]),
-            **self.answered(model),
+            **self.answered(model, begun, asked),
         }
 
-    def answered(self, model: LanguageModel) -> Json:
-        """What its answers to held-out questions score, each token the likeliest, beside answers that take no model."""
+    def answered(self, model: LanguageModel, base: LanguageModel, asked: list[Asked]) -> Json:
+        """What both answer to held-out questions, each token the likeliest, beside answers that take no model."""
         if not self.task:
             return {}
         train, held_out = ([*read_examples(read_documents(self.folder / "documents", split))] for split in SPLITS)
         held_out = held_out[: self.config.evaluate.limit or _ASKED]
-        tokens = self.folder / "tokens"
+        longest = _usual_length(ExampleStore(self.folder / "tokens", "train"))
+        with progress("answers", 2 * len(held_out), "answer") as bar:
+            said = {
+                "tuned": self._answers(model, held_out, longest, bar.update),
+                "its base": self._answers(base, held_out, longest, bar.update),
+            }
+        told = told_before(self.base.folder, [one.answer for one in asked[: len(held_out)]])
+        found = mark_exam(self.task, train, held_out, said, told) | {"longest_answer": longest}
+        for who, marks in found["scores"].items():
+            say(f"{self.task:<10} {who}: " + ", ".join(f"{name} {mark['value']:.3f}" for name, mark in marks.items()))
+        if found.get("read"):
+            say(f"{self.task:<10} {found['read']} of {len(held_out)} answers stand in the base's training text")
+        return {"task": found}
+
+    def _answers(
+        self, model: LanguageModel, held_out: list[tuple[str, str]], longest: int, advance: Callable[[int], object]
+    ) -> list[str]:
+        tokens, said = self.folder / "tokens", []
         speaker = Speaker(model, load_tokenizer(tokens), self.vocabulary(), load_chat(tokens))
-        greedy = Sampling(temperature=0.0, max_tokens=self.config.model.seq_len)
-        with progress("answers", len(held_out), "answer") as bar:
-            said = []
-            for question, _ in held_out:
-                said.append(speaker.say(question, greedy))
-                bar.update(1)
-        found = score(self.task, said, [answer for _, answer in held_out])
-        beside = score_baselines(self.task, train, held_out)
-        say(f"{self.task:<10} " + ", ".join(f"{name} {value:.3f}" for name, value in found.items()))
-        for name, values in beside.items():
-            say(f"{name:<10} " + ", ".join(f"{metric} {value:.3f}" for metric, value in values.items()))
-        return {"task": {"name": self.task, "asked": len(held_out), "scores": found, "baselines": beside}}
+        for question, _ in held_out:
+            said.append(speaker.say(question, Sampling(temperature=0.0, max_tokens=longest)))
+            advance(1)
+        return said
 
     def lineage(self) -> list[dict[str, str]]:
         """The base first, whose weights these begin from."""

@@ -18,7 +18,7 @@ def how_good(results: Json) -> str:
     """The results of release.json in words and tables."""
     tuned = results["bits_per_byte"]["measure"].get("of") == "answers"
     bits = _answers(results) if tuned else _bits(results["bits_per_byte"])
-    parts = [bits, _beside(results), _tasks(results.get("tasks", {})), _bias(results)]
+    parts = [bits, _task(results), _beside(results), _tasks(results.get("tasks", {})), _bias(results)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -89,6 +89,40 @@ def _beside(results: Json) -> str:
             "One training with one seed: how far another's score would lie was not measured (`release.seeds=3`)."
         )
     return "\n\n".join(lines)
+
+
+def _task(results: Json) -> str:
+    """What its answers are worth, beside its base's and those that take no model."""
+    found = results.get("task")
+    if not found:
+        return ""
+    parts = [
+        f"### The task: {text(found['name'])}",
+        f"Asked the first {found['asked']} of the held-out questions; each token of an answer is the likeliest, "
+        f"{found['longest_answer']} tokens at most. From 0 to 1; in brackets where 95 % of the draws lie, if as many questions are "
+        "drawn again from these.",
+        _marks(found["scores"]),
+    ]
+    if "read" in found:
+        parts.append(
+            f"{found['read']} of the {found['asked']} answers stand in the training text of {text(results['base']['name'])}, by half or "
+            "more, in passages of 13 tokens or more: so much could have been learned by heart before the tuning."
+        )
+    if apart := found.get("unread"):
+        parts += [f"The {apart['asked']} others alone:", _marks(apart["scores"])]
+    return "\n\n".join(parts)
+
+
+def _marks(scores: Json) -> str:
+    metrics = list(scores["tuned"])
+    rows = [
+        (
+            text(who),
+            *(f"{m['value']:.3f} ({m['low']:.3f} to {m['high']:.3f})" for m in (scores[who][x] for x in metrics)),
+        )
+        for who in sorted(scores, key=lambda who: (who != "tuned", who != "its base", who))
+    ]
+    return table(("answers of", *map(text, metrics)), rows)
 
 
 def _tasks(tasks: Mapping[str, Any]) -> str:

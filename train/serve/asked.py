@@ -10,11 +10,13 @@ from starlette.responses import JSONResponse
 
 from train.records import BadInput, printable
 from train.sample import Answer, Sampling
+from train.tokens import Message
 
 LARGEST_BODY = 2**18  # bytes
 LONGEST_TEXT = 32_000  # characters of a prompt
 MOST_TOKENS = 2048  # of an answer
 MOST_BLANKS = 100  # in a prompt
+MOST_MESSAGES = 200  # of a conversation
 
 _PATIENCE = 30  # seconds for a body to arrive
 
@@ -58,6 +60,22 @@ class Asked:
     def text(self, name: str, most: int = LONGEST_TEXT) -> str:
         """A text that must be there, of `most` characters at most."""
         return as_text(self.get(name), name, most)
+
+    def messages(self, name: str) -> list[Message]:
+        """The turns of a conversation. A text may come in parts, as OpenAI's clients send it."""
+        given = self.get(name)
+        if not isinstance(given, list) or not 1 <= len(given) <= MOST_MESSAGES:
+            raise Refusal(400, f"{name} must be a list of 1 to {MOST_MESSAGES}", name)
+        found = []
+        for message in given:
+            if not isinstance(message, dict):
+                raise Refusal(400, "a message must be an object with role and content", name)
+            content = message.get("content")
+            if isinstance(content, list):
+                texts = [part.get("text") if isinstance(part, dict) else None for part in content]
+                content = "\n".join(as_text(text, name) for text in texts)
+            found.append(Message(as_text(message.get("role"), "role", 40), as_text(content, "content")))
+        return found
 
     def number(self, name: str, least: float, most: float, default: float) -> float:
         """A number from `least` to `most`."""

@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,13 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 class Auditor:
-    """`answer`: {"state": "being computed"}, then {"state": "done", ...} with what `audit --json` writes."""
+    """`answer`: {"state": "being computed"}, then {"state": "done", ...} with what `audit --json` writes.
 
-    def __init__(self, release: Path) -> None:
-        self._release = release.resolve()
+    `bases`: the folders of the models that the release was made from.
+    """
+
+    def __init__(self, release: Path, bases: Sequence[Path] = ()) -> None:
+        self._asked = [str(release.resolve()), *(word for base in bases for word in ("--base", str(base.resolve())))]
         self.answer: dict[str, Any] = {"state": "being computed"}
 
     async def audit(self) -> None:
@@ -38,7 +42,7 @@ class Auditor:
         """What it says where it goes wrong."""
         paths = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "train", "audit", str(self._release), "--json", str(answer)),
+            *(sys.executable, "-m", "train", "audit", *self._asked, "--json", str(answer)),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,

@@ -23,10 +23,8 @@ from train.serve.asked import Asked, Refusal, as_text, check, error, read
 from train.serve.line import Line
 from train.serve.opened import Opened
 from train.serve.stops import read_stops, until
-from train.tokens import Message
 
 _MOST_LOGPROBS = 8
-_MOST_MESSAGES = 200
 _USUAL = Sampling(max_tokens=16, temperature=1.0, top_k=0)  # OpenAI's, where a request does not say
 # Fields that would change the answer and are not there, and the values with which they change nothing.
 _ONLY: dict[str, tuple[Any, ...]] = {
@@ -120,7 +118,7 @@ class Endpoint:
             )
         if asked.flag("logprobs"):
             raise Refusal(400, "logprobs: /v1/completions has them", "logprobs")
-        answer = await run_sync(self._opened.speaker.reply, _messages(asked.get("messages")))
+        answer = await run_sync(self._opened.speaker.reply, asked.messages("messages"))
         named = "max_completion_tokens" if asked.has("max_completion_tokens") else "max_tokens"
         sampling = asked.sampling(replace(_drawn_anew(), max_tokens=self._opened.sampling.max_tokens), named)
         writing = replace(_writing(asked, answer, sampling), chat=True)
@@ -199,22 +197,6 @@ def _writing(asked: Asked, answer: Answer, sampling: Sampling) -> Writing:
     options = asked.get("stream_options")
     usage = isinstance(options, dict) and options.get("include_usage") is True
     return Writing(False, answer, sampling, read_stops(asked.get("stop")), usage=usage)
-
-
-def _messages(given: Any) -> list[Message]:
-    """Roles and texts. A text may come in parts, as OpenAI's clients send it."""
-    if not isinstance(given, list) or not 1 <= len(given) <= _MOST_MESSAGES:
-        raise Refusal(400, f"messages must be a list of 1 to {_MOST_MESSAGES}", "messages")
-    found = []
-    for message in given:
-        if not isinstance(message, dict):
-            raise Refusal(400, "a message must be an object with role and content", "messages")
-        content = message.get("content")
-        if isinstance(content, list):
-            texts = [part.get("text") if isinstance(part, dict) else None for part in content]
-            content = "\n".join(as_text(text, "messages") for text in texts)
-        found.append(Message(as_text(message.get("role"), "role", 40), as_text(content, "content")))
-    return found
 
 
 def _logprobs_of(speaker: Speaker, steps: list[Step], most: int) -> dict[str, Any]:

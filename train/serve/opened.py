@@ -1,7 +1,7 @@
 """A release opened to be asked: its model, what can be said of it, and its texts, if it has any."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,10 @@ _WHAT = {
     "off, and the model says what comes after.",
     XLNet: f"{_GOES_ON} It learned to predict tokens in any order; here it is asked for the next.",
 }
-_CONVERSES = "It was tuned to answer: your text is put into its chat template, as one message."
+_CONVERSES = (
+    "It was tuned to answer: your text is put into its chat template, as one message after those of the conversation "
+    "before it, if there were any."
+)
 _NO_DOCUMENTS = (
     "This folder holds a model and no documents: nothing in it says which texts it was trained on, so there is nothing "
     "to trace an answer to."
@@ -34,7 +37,7 @@ _NO_DOCUMENTS = (
 @dataclass(frozen=True)
 class Opened:
     """`trace` is None where there is nothing to trace, and `untraceable` says why. `sampling`: what is drawn with
-    unless a request says otherwise."""
+    unless a request says otherwise. `bases`: what it was made from, for its audit."""
 
     folder: Path
     name: str
@@ -44,6 +47,7 @@ class Opened:
     trace: Trace | None
     untraceable: str
     sampling: Sampling
+    bases: tuple[Path, ...] = ()
 
     @property
     def converses(self) -> bool:
@@ -57,11 +61,13 @@ class Opened:
         return next((one for one in read_documents(self.folder / "data", "train") if one.id == id), None)
 
 
-def open_release(folder: Path, cache: Path, sampling: Sampling) -> Opened:
+def open_release(folder: Path, cache: Path, sampling: Sampling, bases: Sequence[Path] = ()) -> Opened:
     """A release, or any folder in Hugging Face's format of a family known here. An index is made once, under `cache`.
 
     Raises BadInput where there is no model that can be read.
     """
+    if missing := next((base for base in bases if not base.is_dir()), None):
+        raise BadInput(f"--base {printable(str(missing))}: there is no such folder")
     speaker = open_speaker(folder)
     speaker.model.eval()
     record = read_release(folder) if (folder / RECORD).is_file() else {}
@@ -72,7 +78,7 @@ def open_release(folder: Path, cache: Path, sampling: Sampling) -> Opened:
         except BadInput as error:
             why = printable(str(error))
     name = printable(str(record.get("name") or folder.resolve().name))[:80]
-    return Opened(folder, name, _about(record, speaker), _card(folder), speaker, trace, why, sampling)
+    return Opened(folder, name, _about(record, speaker), _card(folder), speaker, trace, why, sampling, tuple(bases))
 
 
 def _about(record: dict[str, Any], speaker: Speaker) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from train.serve.asked import LONGEST_TEXT, MOST_TOKENS, Refusal, check, error, 
 from train.serve.auditor import Auditor
 from train.serve.line import Line
 from train.serve.opened import Opened, mark
+from train.tokens import Message
 
 STATIC = Path(__file__).with_name("static")
 _OPTIONS = 8  # tokens that are shown beside the one that was drawn
@@ -64,12 +65,19 @@ class Page:
         return JSONResponse(self._auditor.answer)
 
     async def say(self, request: Request) -> Response:
-        """An answer, a line of JSON for each token, with what could have stood in its place."""
+        """An answer, a line of JSON for each token, with what could have stood in its place; after the messages in
+        `before`, of a model that was tuned to answer."""
         asked = await read(request)
         sampling = asked.sampling(self._opened.sampling)
         prompt, ahead = asked.text("prompt"), self._line.ahead()
-        answer = check(await run_sync(self._opened.speaker.answer, prompt))
-        begin = {"pieces": [prompt, ""] if self._opened.converses else answer.pieces(), "ahead": ahead}
+        if self._opened.converses:
+            before = asked.messages("before") if asked.has("before") else []
+            answer = await run_sync(self._opened.speaker.reply, [*before, Message("user", prompt)])
+            pieces = [prompt, ""]
+        else:
+            answer = check(await run_sync(self._opened.speaker.complete, prompt))
+            pieces = answer.pieces()
+        begin = {"pieces": pieces, "ahead": ahead}
         return StreamingResponse(self._lines(begin, answer, sampling), media_type="application/x-ndjson")
 
     async def _lines(self, begin: dict[str, Any], answer: Answer, sampling: Sampling) -> AsyncIterator[str]:

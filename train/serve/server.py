@@ -64,7 +64,7 @@ class Server(uvicorn.Server):
 
 def application(opened: Opened, line: Line, port: int) -> Starlette:
     """What is served; the audit begins with it, and is ended with it."""
-    auditor = Auditor(opened.folder)
+    auditor = Auditor(opened.folder, opened.bases)
 
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:

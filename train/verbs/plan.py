@@ -21,8 +21,14 @@ def plan(words: list[str]) -> int:
     json_file, name, budget = (take(words, option) for option in ("--json", "--machine", "--budget"))
     from train.config import compose
     from train.plan import Needs, afford, estimate, find_machine, machine_here, machines, render
+    from train.records import BadInput
 
     config = compose(words)
+    if config.tune.on and (config.tune.name.value != "sft" or config.tokenizer.sentinels):
+        raise BadInput(
+            "plan: of a tuning it knows what tune=sft of a decoder takes, and no other; "
+            "a run says how long it will take before it begins"
+        )
     precision = "bfloat16" if config.precision == "auto" else config.precision  # as on the machines with a name
     needs = Needs(config.model, config.objective, config.optim, config.parallel, config.tokenizer.sentinels, precision)
     asked = (

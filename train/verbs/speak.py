@@ -37,11 +37,14 @@ def chat(words: list[str]) -> int:
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="of 127.0.0.1 (8000); 0 takes a free one")
     parser.add_argument("--terminal", action="store_true", help="in this terminal, without a page")
     parser.add_argument("--cache", type=Path, default=Path("cache"), help="where the index is kept (cache/)")
+    parser.add_argument(
+        "--base", action="append", default=[], type=Path, metavar="RELEASE", help="what it was made from, for its audit"
+    )
     _add_sampling(parser)
     given = parser.parse_args(words)
     from train.serve import open_release, serve, talk
 
-    opened = open_release(given.release, given.cache, _sampling(given))
+    opened = open_release(given.release, given.cache, _sampling(given), given.base)
     if given.terminal:
         write_json(given.json, talk(opened))
         return 0

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from train.documents import refusal
+from train.evaluate import READ
 from train.libre.audit import free
 from train.libre.audit.finding import Answer, Checks, Status, failed, verified
 from train.libre.audit.subject import Subject
 from train.records import count_of
 from train.release import attribution
-from train.scoring import overlap
+from train.scoring import overlap, told_before
 from train.tokens import TokenizerKind, save_tokenizer, take_over, train_tokenizer
 
 _BEFORE_GENERATORS = 2018  # a text of an earlier date was not made by a language model
@@ -144,7 +145,15 @@ def in_both(subject: Subject) -> Answer:
     if stated != found and not subject.withdrawn:
         return failed(f"the held-out tokens give {found}, stated is {str(stated)[:80]}")
     share, least = 100 * found["share"], found["at_least"]
-    return verified(f"{share:.2f} % of the held-out tokens lie in passages of {least} or more that were trained on")
+    said = f"{share:.2f} % of the held-out tokens lie in passages of {least} or more that were trained on"
+    task = subject.record["results"].get("task", {})
+    if "read" not in task or not subject.bases or subject.bases[0].withdrawn or subject.withdrawn:
+        return verified(said)
+    told = told_before(subject.base().folder, [one.answer for one in subject.asked()[: task["asked"]]])
+    read = sum(share >= READ for share in told or [])
+    if read != task["read"]:
+        return failed(f"{read} of the answers asked for were read by its base, stated is {str(task['read'])[:20]}")
+    return verified(f"{said}; {read} of {task['asked']} answers asked for stand in its base's training text")
 
 
 def withdrawals(subject: Subject) -> Answer:

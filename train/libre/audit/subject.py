@@ -4,7 +4,6 @@ Nothing is followed out of it, nothing is unpickled or run, and no file decides 
 checks need is worked out once.
 """
 
-import stat
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,25 +14,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from train.batches import Sequences, build_objective
 from train.config import Config, published_digest, read_config
 from train.documents import SPLITS, Summary, largest_group, read_documents, read_release_documents
-from train.evaluate import read_answers
+from train.evaluate import Asked, read_answers
 from train.index import Index, build_index, open_index
+from train.libre.audit.folder import is_pickled, walk
 from train.libre.tokens import write_tokens
-from train.loss import NextToken
 from train.model import build_model
 from train.records import BadInput, Document, base_of, digest_json, printable, read_json, read_rows
 from train.release import RECORD, SUMS, read_release
 from train.standards import is_signed, open_envelope
-from train.tokens import ExampleStore, TokenStore, load_chat, load_vocabulary
+from train.tokens import TokenStore, load_chat, load_vocabulary
+from train.training import lesson_with
 from train.tune import Base as TunedFrom
-from train.tune import Lesson, lesson_of, open_base
+from train.tune import Lesson, open_base
 
 _LARGEST_TEXT = 2**26  # bytes of a JSON, YAML or Markdown file that is read whole
 _LARGEST_GROUP = 2**30  # bytes of documents that are unpacked at once
 _WHOLE = {".json", ".yaml", ".md", ".txt"}
-_PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".msgpack", ".h5"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Subject:
         if not folder.is_dir():
             raise BadInput(f"{printable(str(folder))}: there is no such folder")
         self.folder, self.work, self.bases = folder, work, bases
-        self.files, self.irregular = _walk(folder)
+        self.files, self.irregular = walk(folder)
 
     def path(self, name: str) -> Path:
         """A file of the folder. Raises BadInput if it is not there, or too large to be read whole."""
@@ -81,8 +79,8 @@ class Subject:
         yield from read_rows(self.path(name))
 
     def pickles(self) -> list[str]:
-        """Files that a program would have to unpickle, by their names and by how they begin."""
-        return [name for name in self.files if Path(name).suffix in _PICKLES or _looks_pickled(self.folder / name)]
+        """Files that a program would have to unpickle."""
+        return [name for name in self.files if is_pickled(self.folder / name)]
 
     @cached_property
     def record(self) -> dict[str, Any]:
@@ -168,28 +166,31 @@ class Subject:
     def held_out(self) -> Iterator[npt.NDArray[np.int64]]:
         """The tokens of each held-out text, (n,), behind one that is not counted; of an example, its answer's."""
         if self.recipe.tune.on:
-            chat = load_chat(self.folder)
-            assert chat is not None, "the tokens were made with it"
-            yield from (one.answer.tokens for one in read_answers(self.documents("validation"), chat))
+            yield from (one.answer.tokens for one in self.asked())
         else:
             yield from self.store("validation").documents()
+
+    def asked(self) -> list[Asked]:
+        """The held-out examples of a model that was tuned."""
+        assert self.tokens
+        chat = load_chat(self.folder)
+        assert chat is not None, "the tokens were made with it"
+        return read_answers(self.documents("validation"), chat)
 
     def lesson(self, *, begun: bool) -> Lesson:
         """What the loop was given; the model with its initial weights if it is `begun`, else a shape alone.
 
         Raises BadInput if the weights began from another model's, and that is not at hand.
         """
-        recipe, vocabulary, store = self.recipe, load_vocabulary(self.folder), self.store("train")
-        if recipe.tune.on:
-            model = self.base().load() if begun else build_model(recipe.model)
-            return lesson_of(recipe.tune, model, vocabulary, ExampleStore(self.work, "train"), recipe.run.seed)
-        model = build_model(recipe.model)
-        if begun:
-            model.initialise(recipe.run.seed, exact=recipe.numerics.exact)
-        within = getattr(recipe.model, "within_documents", False)
-        objective = build_objective(recipe.objective, vocabulary)
-        sequences = Sequences(store, recipe.model.seq_len, objective, with_documents=within)
-        return Lesson(model, sequences, NextToken())
+        recipe = self.recipe
+        assert self.tokens, "they are made again in `work`"
+        if begun and recipe.tune.on:
+            model = self.base().load()
+        else:
+            model = build_model(recipe.model)
+            if begun:
+                model.initialise(recipe.run.seed, exact=recipe.numerics.exact)
+        return lesson_with(recipe, model, self.work, load_vocabulary(self.folder))
 
     def base(self) -> TunedFrom:
         """The model that was tuned. Raises BadInput if it was not given, or is another."""
@@ -289,28 +290,3 @@ class Subject:
     def source_digest(self) -> str:
         """The program's digest, from the archive."""
         return digest_json(self.source)
-
-
-def _walk(folder: Path) -> tuple[list[str], list[str]]:
-    """(files, what is neither file nor folder), without following a link."""
-    files: list[str] = []
-    irregular: list[str] = []
-    ahead = [folder]
-    while ahead:
-        for path in sorted(ahead.pop().iterdir()):
-            name, mode = path.relative_to(folder).as_posix(), path.lstat().st_mode
-            if stat.S_ISDIR(mode):
-                ahead.append(path)
-            else:
-                (files if stat.S_ISREG(mode) else irregular).append(name)
-    return sorted(files), sorted(irregular)
-
-
-def _looks_pickled(path: Path) -> bool:
-    """A pickle of protocol 2 or later begins with 0x80 and its number and ends with a dot."""
-    with path.open("rb") as file:
-        begins = file.read(2)
-        if len(begins) < 2 or begins[0] != 0x80 or not 2 <= begins[1] <= 5:
-            return False
-        file.seek(-1, 2)
-        return file.read(1) == b"."

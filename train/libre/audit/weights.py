@@ -248,7 +248,9 @@ def scores(subject: Subject) -> Answer:
 
 def _asked(subject: Subject) -> str:
     """Which tasks' scores are stated, by whom: they are not asked again here, what they ask is not in the release."""
-    by = {"its publisher": subject.record["results"].get("tasks", {})}
+    results = subject.record["results"]
+    task = {results["task"]["name"]: results["task"]} if "task" in results else {}
+    by = {"its publisher": {**task, **results.get("tasks", {})}}
     for later in subject.evaluations():
         by[str(later["by"])] = by.get(str(later["by"]), {}) | later["tasks"]
     said = [f"{', '.join(tasks)} (by {who})" for who, tasks in by.items() if tasks]

@@ -8,6 +8,7 @@ import { explain, tokenSpan } from "./tokens.js";
 const CONTROLS = ["temperature", "top_k", "max_tokens", "seed"];
 let about;
 let stopping = null;
+let before = []; // the messages of the conversation so far, of a model that was tuned to converse
 
 const say = (words) => {
   find("status").textContent = words;
@@ -31,7 +32,8 @@ function begin(pieces, asked) {
   pieces.forEach((piece, number) => text.append(make("span", { class: "given" }, piece), blanks[number] ?? ""));
   if (about.converses) text.classList.add("converses");
   explain(text);
-  const how = `temperature ${asked.temperature}, top k ${asked.top_k}, seed ${asked.seed}`;
+  const turn = asked.before.length ? `message ${asked.before.length / 2 + 1} of a conversation, ` : "";
+  const how = `${turn}temperature ${asked.temperature}, top k ${asked.top_k}, seed ${asked.seed}`;
   const place = make("div", { class: "passages" });
   const article = make("article", { "aria-busy": "true" }, text, make("p", { class: "quiet how" }, how), place);
   find("answers").prepend(article);
@@ -88,19 +90,30 @@ function ending(answer) {
   return answer.cutShort ? `${tokens}, the length that was asked for.` : `${tokens}.`;
 }
 
+/** What was said so far, after which the next message is put. */
+function remember(messages) {
+  before = messages;
+  find("anew").hidden = !messages.length;
+}
+
 async function send() {
-  const asked = Object.fromEntries(CONTROLS.map((name) => [name, Number(find(name).value)]));
+  const prompt = find("prompt").value;
+  const asked = { before, ...Object.fromEntries(CONTROLS.map((name) => [name, Number(find(name).value)])) };
   stopping = new AbortController();
   find("go").disabled = true;
   find("stop").disabled = false;
   say("Asking …");
   try {
-    const body = JSON.stringify({ prompt: find("prompt").value, ...asked });
+    const body = JSON.stringify({ prompt, ...asked, before: before.length ? before : null });
     const headers = { "content-type": "application/json" };
     const response = await fetch("/api/say", { method: "POST", headers, body, signal: stopping.signal });
     if (!response.ok) throw new Error((await response.json()).error.message);
     const answer = await receive(response, asked);
     if (!answer) return;
+    if (about.converses) {
+      const said = answer.blanks[0].textContent;
+      remember([...before, { role: "user", content: prompt }, { role: "assistant", content: said }]);
+    }
     const end = ending(answer);
     say(end);
     find("spoken").textContent = answer.text.textContent;
@@ -129,6 +142,11 @@ async function open() {
   });
   find("prompt").addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) find("ask").requestSubmit();
+  });
+  find("anew").addEventListener("click", () => {
+    remember([]);
+    say("A new conversation.");
+    find("prompt").focus();
   });
   find("stop").addEventListener("click", () => stopping?.abort());
   openAbout();

@@ -1,0 +1,39 @@
+"""A task's held-out questions, and how well each of those who were asked has answered: models, and baselines."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from train.evaluate.baselines import Example, answer_without_a_model, score
+
+READ = 0.5  # of an answer's tokens: from there on it counts as one that was read before
+
+
+def mark_exam(
+    task: str, train: Sequence[Example], held_out: Sequence[Example], said: Mapping[str, Sequence[str]],
+    told: Sequence[float] | None,
+) -> dict[str, Any]:  # fmt: skip
+    """{"name", "asked", "scores": {who: {metric: {"value", "low", "high"}}}}, of those in `said` and of the baselines.
+
+    `told`: of each answer, the share of its tokens that a model may have read before, or None if nobody knows. Where
+    some were read and some were not, the scores on those that were not stand in "unread" as well: the "clean" examples
+    of Brown et al., "Language Models are Few-Shot Learners", 2020, appendix C.
+    """
+    answers = dict(said) | answer_without_a_model(task, train, [question for question, _ in held_out])
+    found = _scores(task, held_out, answers, range(len(held_out)))
+    if told is None:
+        return {"name": task, **found}
+    unread = [number for number, share in enumerate(told) if share < READ]
+    apart = {"unread": _scores(task, held_out, answers, unread)} if 0 < len(unread) < len(told) else {}
+    return {"name": task, **found, "read": len(told) - len(unread), **apart}
+
+
+def _scores(
+    task: str, held_out: Sequence[Example], answers: Mapping[str, Sequence[str]], numbers: Sequence[int]
+) -> dict[str, Any]:
+    """On the questions of these numbers."""
+    wanted = [held_out[number][1] for number in numbers]
+    found = {}
+    for who, said in answers.items():
+        marks = score(task, [said[number] for number in numbers], wanted)
+        found[who] = {name: {key: round(x, 4) for key, x in mark._asdict().items()} for name, mark in marks.items()}
+    return {"asked": len(numbers), "scores": found}
