@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import make_text
 from tests.documents.test_rules import document
 from train.records import BadInput
-from train.tokens import TokenizerConfig, TokenizerKind, TokenStore, token_dtype, train_tokenizer, write_shards
+from train.tokens import TokenizerConfig, TokenizerKind, TokenStore, shards, token_dtype, train_tokenizer, write_shards
 
 DOCUMENTS = [document(make_text(n), id=f"s/{n}", language="en") for n in range(12)]
 CONFIG = TokenizerConfig(kind=TokenizerKind.bpe, vocab_size=400)
@@ -39,6 +39,31 @@ def test_what_was_written_is_read_back(tmp_path: Path, tokenizer, shard_tokens: 
     assert [int(d[0]) for d in store.documents()] == [0] * 12
     np.testing.assert_array_equal(store.document_at(store.offsets[:-1]), np.arange(12))
     np.testing.assert_array_equal(store.document_at(store.offsets[1:] - 1), np.arange(12))
+
+
+def test_documents_encoded_together_have_their_own_tokens(tmp_path: Path, tokenizer, monkeypatch) -> None:
+    """However batches and pieces fall: short texts and empty ones share a batch, a long one takes several."""
+    monkeypatch.setattr(shards, "_CHARACTERS_AT_ONCE", 100_000)
+    long = "\n".join(make_text(n) for n in range(40)) * 8
+    texts = ["", "a", "", long, "no space " * 3, long[:70_000], ""]
+    documents = [document(text, id=f"s/{n}") for n, text in enumerate(texts)]
+    write_shards(documents, tokenizer, CONFIG.opens, tmp_path, "train", lambda _: None)
+    found = [list(tokens) for tokens in TokenStore(tmp_path, "train").documents()]
+    assert found == [[0, *tokenizer.encode(text, add_special_tokens=False).ids] for text in texts]
+
+
+def test_tokens_are_made_no_further_ahead_than_two_batches(tokenizer, monkeypatch) -> None:
+    monkeypatch.setattr(shards, "_CHARACTERS_AT_ONCE", 1000)
+    read = []
+
+    def source():
+        for number in range(100):
+            read.append(number)
+            yield document("word " * 50, id=f"s/{number}")
+
+    for number, (_, parts) in enumerate(shards.encode_documents(tokenizer, source())):
+        assert sum(map(len, parts)) > 0
+        assert len(read) <= number + 1 + 2 * 4
 
 
 def test_bytes_per_token(tmp_path: Path, tokenizer) -> None:

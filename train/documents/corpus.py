@@ -91,7 +91,9 @@ class Names:
         self._wanted["sources"], self._seen["sources"] = exclude.sources, set()
 
     def see(self, found: Document | Excluded) -> None:
-        """Remember a document's names."""
+        """Remember a document's names, if any is looked for: a large corpus has millions."""
+        if not any(self._wanted.values()):
+            return
         source, name = found.id.split("/", 1)
         self._seen["authors"].update(found.authors)
         self._seen["ids"].update((found.id, name))

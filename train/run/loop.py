@@ -119,7 +119,11 @@ class Step:
         return loss, norm, self.move(step)
 
     def gradients(self, batch: Batch) -> tuple[float, float]:
-        """Forward and backward over a batch's sequences; the gradients are added up and clipped. Loss and norm."""
+        """Forward and backward over a batch's sequences; the gradients are added up and clipped. Loss and norm.
+
+        They are read together: the one time in a step that the host waits for the device, which has to be before the
+        weights move if a loss that is not finite is to leave them untouched.
+        """
         job, model = self._job, self._job.model
         total = torch.zeros((), dtype=torch.promote_types(self._precision, torch.float32), device=self._fabric.device)
         counted = job.loss.count(batch.targets, batch.inputs)
@@ -132,7 +136,9 @@ class Step:
             total += loss.detach()
         job.replicas.part("adding up the gradients")
         job.mesh.add_up(total, model.parameters())
-        return total.item(), clip_gradients(model.parameters(), job.optim.clip_norm).item()
+        norm = clip_gradients(model.parameters(), job.optim.clip_norm)
+        read: list[float] = torch.stack([total, norm.to(total.dtype)]).tolist()
+        return read[0], read[1]
 
     def move(self, step: int) -> float:
         """The optimizers' step; the gradients are used up. Returns the learning-rate factor."""

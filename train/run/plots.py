@@ -7,7 +7,7 @@ from typing import Any
 from train.records import Json, write_atomically
 from train.run.metrics import read_metrics
 
-_INK, _BLUE, _ORANGE, _GREY = "#1d2430", "#2f6fde", "#e2762b", "#9aa3b2"
+INK, BLUE, ORANGE, GREY = "#1d2430", "#2f6fde", "#e2762b", "#9aa3b2"
 
 
 def plot_run(metrics: Path, folder: Path, title: str, tokens_per_step: int, yardstick: float | None) -> list[Path]:
@@ -24,23 +24,27 @@ def plot_run(metrics: Path, folder: Path, title: str, tokens_per_step: int, yard
     ]  # fmt: skip
 
 
-def _axes(title: str, rows: int = 1) -> tuple[Any, Any]:
+def styled_axes(title: str, rows: int = 1, columns: int = 1, *, sharex: bool = True) -> tuple[Any, Any]:
+    """A figure of `rows` x `columns` axes in the house's style; to be closed by `save_figure`."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
     pyplot.rcParams.update(
-        {"font.size": 11, "axes.edgecolor": _GREY, "text.color": _INK, "axes.labelcolor": _INK, "xtick.color": _INK,
-         "ytick.color": _INK, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+        {"font.size": 11, "axes.edgecolor": GREY, "text.color": INK, "axes.labelcolor": INK, "xtick.color": INK,
+         "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
          "grid.color": "#e8ebf0", "axes.axisbelow": True}
     )  # fmt: skip
-    figure, axes = pyplot.subplots(rows, 1, figsize=(8, 4.2 * rows), sharex=True, layout="constrained")
+    figure, axes = pyplot.subplots(
+        rows, columns, figsize=(8 if columns == 1 else 5 * columns, 4.2 * rows), sharex=sharex, layout="constrained"
+    )
     figure.suptitle(title, x=0.02, ha="left", fontweight="bold")
     return figure, axes
 
 
-def _save(figure: Any, path: Path) -> Path:
+def save_figure(figure: Any, path: Path) -> Path:
+    """Write a figure as PNG, the same bytes for the same figure, and close it."""
     from matplotlib import pyplot
 
     with write_atomically(path, "wb") as file:
@@ -57,31 +61,31 @@ def _plot_loss(
     losses: Sequence[Json], held_out: Sequence[Json], path: Path, title: str, tokens_per_step: int,
     yardstick: float | None,
 ) -> Path:  # fmt: skip
-    figure, axes = _axes(title, 2)
+    figure, axes = styled_axes(title, 2)
     top, bottom = axes
     values = [row["loss"] for row in losses]
     smooth = [sum(values[max(0, i - 9) : i + 1]) / len(values[max(0, i - 9) : i + 1]) for i in range(len(values))]
     x = _millions(losses, tokens_per_step)
-    top.plot(x, values, color=_GREY, linewidth=0.8, label="each logged step")
-    top.plot(x, smooth, color=_BLUE, linewidth=2, label="mean of the last ten")
+    top.plot(x, values, color=GREY, linewidth=0.8, label="each logged step")
+    top.plot(x, smooth, color=BLUE, linewidth=2, label="mean of the last ten")
     top.set_ylabel("training loss (nats per token)")
     top.legend(frameon=False)
     bottom.plot(
-        _millions(held_out, tokens_per_step), [row["bits_per_byte"] for row in held_out], "o-", color=_ORANGE,
+        _millions(held_out, tokens_per_step), [row["bits_per_byte"] for row in held_out], "o-", color=ORANGE,
         label="part of the held-out documents",
     )  # fmt: skip
     if yardstick is not None:
-        bottom.axhline(yardstick, color=_INK, linestyle="--", linewidth=1, label="Kneser-Ney 5-gram (all of them)")
+        bottom.axhline(yardstick, color=INK, linestyle="--", linewidth=1, label="Kneser-Ney 5-gram (all of them)")
     bottom.set_ylabel("bits per byte")
     bottom.set_xlabel("tokens seen (millions)")
     bottom.legend(frameon=False)
-    return _save(figure, path)
+    return save_figure(figure, path)
 
 
 def _plot_speed(rows: Sequence[Json], path: Path, title: str, tokens_per_step: int) -> Path:
-    figure, axis = _axes(title)
-    axis.plot(_millions(rows, tokens_per_step), [row["tokens_per_second"] for row in rows], color=_BLUE, linewidth=1.5)
+    figure, axis = styled_axes(title)
+    axis.plot(_millions(rows, tokens_per_step), [row["tokens_per_second"] for row in rows], color=BLUE, linewidth=1.5)
     axis.set_ylim(bottom=0)
     axis.set_ylabel("tokens per second")
     axis.set_xlabel("tokens seen (millions)")
-    return _save(figure, path)
+    return save_figure(figure, path)

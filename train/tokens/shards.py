@@ -6,7 +6,9 @@ Every document is preceded by the end-of-text token; documents follow one anothe
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from train.records import BadInput, Document, digest_file, digest_json, read_jso
 from train.tokens.tokenizer import split_text, token_id
 
 _SHARD_TOKENS = 2**26
-_PIECES_AT_ONCE = 64
+_CHARACTERS_AT_ONCE = 2**20
 
 
 def token_dtype(vocab_size: int) -> str:
@@ -29,14 +31,52 @@ def token_dtype(vocab_size: int) -> str:
 
 
 def encode_document(tokenizer: Tokenizer, text: str) -> Iterator[list[int]]:
-    """The tokens of one text, a few pieces at a time and on all processors."""
-    batch: list[str] = []
-    for piece in split_text(text):
-        batch.append(piece)
-        if len(batch) == _PIECES_AT_ONCE:
-            yield from (encoding.ids for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False))
-            batch = []
-    yield from (encoding.ids for encoding in tokenizer.encode_batch_fast(batch, add_special_tokens=False))
+    """The tokens of one text, piece by piece."""
+    return (ids for _, ids in _encode(tokenizer, ((None, piece) for piece in split_text(text))))
+
+
+def encode_documents(
+    tokenizer: Tokenizer, documents: Iterable[Document]
+) -> Iterator[tuple[Document, Iterator[list[int]]]]:
+    """Each document and its tokens, piece by piece; the pieces of one are to be taken before the next is asked for."""
+    pieces = (
+        ((number, document), piece)
+        for number, document in enumerate(documents)
+        for piece in (split_text(document.text) if document.text else ("",))
+    )
+    for (_, document), found in groupby(_encode(tokenizer, pieces), key=itemgetter(0)):
+        yield document, (ids for _, ids in found)
+
+
+def _encode(tokenizer: Tokenizer, pieces: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, list[int]]]:
+    """The pieces of text, (whose, text), as (whose, tokens), on all processors: `tokenizers` lets Python go on while it
+    works, so the tokens of one batch are taken while the next is made. No more than two batches are in memory.
+    """
+
+    def work(batch: list[tuple[Any, str]]) -> list[tuple[Any, Any]]:
+        found = tokenizer.encode_batch_fast([piece for _, piece in batch], add_special_tokens=False)
+        return list(zip((whose for whose, _ in batch), found, strict=True))
+
+    source = _batches(pieces)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokens") as worker:
+        ahead = worker.submit(work, next(source, []))
+        while done := ahead.result():
+            ahead = worker.submit(work, next(source, []))
+            yield from ((whose, encoding.ids) for whose, encoding in done)
+
+
+def _batches(pieces: Iterable[tuple[Any, str]]) -> Iterator[list[tuple[Any, str]]]:
+    """As many pieces at once as have `_CHARACTERS_AT_ONCE` characters: short documents are encoded together."""
+    batch: list[tuple[Any, str]] = []
+    size = 0
+    for pair in pieces:
+        batch.append(pair)
+        size += len(pair[1])
+        if size >= _CHARACTERS_AT_ONCE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def write_shards(
@@ -50,7 +90,7 @@ def write_shards(
 ) -> dict[str, Any]:
     """Encode `documents` into `folder`; returns the index, with tokens and bytes by language and source."""
     first = [token_id(tokenizer, opens)]
-    encoded = ((each, chain([first], encode_document(tokenizer, each.text))) for each in documents)
+    encoded = ((each, chain([first], parts)) for each, parts in encode_documents(tokenizer, documents))
     return write_encoded(encoded, tokenizer.get_vocab_size(), folder, split, advance, shard_tokens)
 
 
