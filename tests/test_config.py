@@ -127,7 +127,8 @@ def test_sizes_are_choices_of_the_model(experiment: str, family: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("experiment", "parameters", "tokens"), [("small", 50e6, 1e9), ("base", 124e6, 10e9), ("large", 1e9, 100e9)]
+    ("experiment", "parameters", "tokens"),
+    [("small", 50e6, 1e9), ("speedrun", 124e6, 2.5e9), ("base", 124e6, 10e9), ("large", 1e9, 100e9)],
 )
 def test_experiments_are_what_the_contract_says(experiment: str, parameters: float, tokens: float) -> None:
     config = compose([f"+experiment={experiment}"])
