@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from train.config import Config, resolved
 from train.documents import SPLITS, build_corpus, read_documents
 from train.evaluate import (
