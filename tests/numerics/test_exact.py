@@ -231,9 +231,9 @@ def test_what_is_not_known_to_be_safe_is_an_error(act: object, compiled: bool, s
 
 
 def test_an_unsafe_model_does_not_begin(school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import train.model.parts as parts
+    import train.model.attend as attend
 
-    monkeypatch.setattr(parts, "widen", lambda x: x.float())
+    monkeypatch.setattr(attend, "widen", lambda x: x.float())
     words = small_run(school, tmp_path, "numerics=exact", "model=t5", "model.dropout=0.1", "model.seq_len=32")
     assert main([word for word in words if "d_head" not in word] + ["model.d_head=16"]) == 2
 
