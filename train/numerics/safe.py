@@ -16,7 +16,7 @@ from train.records import BadInput
 # Bytes are moved, chosen or compared, and none is computed: fixed in every type.
 _MOVES = frozenset(
     """
-    _local_scalar_dense _reshape_alias _to_copy _unsafe_view abs alias arange bitwise_and bitwise_not bitwise_or
+    _local_scalar_dense _reshape_alias _to_copy _unsafe_view abs alias amax arange bitwise_and bitwise_not bitwise_or
     cat clamp clone contiguous copy_ detach empty empty_like empty_strided eq expand eye fill_ flatten frexp
     full full_like gather ge gt index index_select isfinite le lift_fresh logical_and logical_not lt masked_fill
     masked_fill_ ne neg new_empty new_empty_strided new_full new_ones new_zeros nonzero ones ones_like permute
