@@ -221,7 +221,7 @@ MEASURES = {
 
 
 def main() -> None:
-    """Measure, print and write benchmarks/results/parallel.json."""
+    """Measure, print and write benchmarks/results/parallel-SIZE.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default=",".join(MEASURES))
     parser.add_argument("--sizes", default="tiny,small")
@@ -234,14 +234,14 @@ def main() -> None:
     if given.one_of:
         print(json.dumps(one_of_several(given.sizes, given.steps, choices)))
         return
-    found: dict[str, dict[str, Any]] = {}
     for size in given.sizes.split(","):
-        found[size] = {}
+        found: dict[str, Any] = {}
         for part in given.parts.split(","):
             with tempfile.TemporaryDirectory() as folder:
-                found[size][part] = MEASURES[part](size, given.rounds, given.steps, choices, Path(folder))
-            print(size, part, json.dumps(found[size][part], indent=2), flush=True)
-    write_result("parallel", {**found, "choices": choices.record(), "rounds": given.rounds, "steps": given.steps})
+                found[part] = MEASURES[part](size, given.rounds, given.steps, choices, Path(folder))
+            print(size, part, json.dumps(found[part], indent=2), flush=True)
+        values = {**found, "choices": choices.record(), "rounds": given.rounds, "steps": given.steps}
+        write_result(f"parallel-{size}", values)
 
 
 if __name__ == "__main__":
