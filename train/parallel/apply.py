@@ -120,20 +120,25 @@ def _shard(model: LanguageModel, mesh: Mesh, choices: Choices) -> None:
 
 
 def _norms_in_float32(block: nn.Module) -> None:
-    """A norm's weights come in the products' precision, and are to be used in that of its input."""
+    """A norm's weights come in the products' precision, and are to be used in that of its input.
+
+    A norm becomes one of another class: a forward of its own would have every block compiled anew.
+    """
     for module in block.modules():
         if isinstance(module, nn.LayerNorm):
-            module.forward = partial(_layer_norm, module)  # type: ignore[method-assign]
+            module.__class__ = _WideLayerNorm
         elif isinstance(module, nn.RMSNorm):
-            module.forward = partial(_rms_norm, module)  # type: ignore[method-assign]
+            module.__class__ = _WideRMSNorm
 
 
-def _layer_norm(norm: nn.LayerNorm, x: Tensor) -> Tensor:
-    return functional.layer_norm(x, norm.normalized_shape, widen(norm.weight), widen(norm.bias), norm.eps)
+class _WideLayerNorm(nn.LayerNorm):
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.layer_norm(x, self.normalized_shape, widen(self.weight), widen(self.bias), self.eps)
 
 
-def _rms_norm(norm: nn.RMSNorm, x: Tensor) -> Tensor:
-    return functional.rms_norm(x, norm.normalized_shape, widen(norm.weight), norm.eps)
+class _WideRMSNorm(nn.RMSNorm):
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.rms_norm(x, self.normalized_shape, widen(self.weight), self.eps)
 
 
 @contextmanager
