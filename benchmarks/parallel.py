@@ -8,8 +8,8 @@ the training, and what it costs in all until it is on the disk, in steps; `waiti
 scaling: one process with a thread, one with two, two with a thread each. Tokens are invented. What is compared takes
 turns in one process (scaling: in one run); each ratio is the median of the rounds.
 
-A step of `small` is cut from 131,072 tokens to one of its eight passes, 16,384, or it would take minutes: what is counted
-in steps is counted in these.
+A step of `small` is cut from 131,072 tokens to one of its eight passes, 16,384, or it would take minutes: what is
+counted in steps is counted in these.
 """
 
 import argparse
