@@ -16,7 +16,7 @@ from torch import Tensor
 from train.documents import Extracted, Labelled, Tagged
 from train.evaluate.bits_per_byte import Text, report
 from train.evaluate.five_gram import FiveGram
-from train.evaluate.metrics import Metric, exact_match, word_f1
+from train.evaluate.metrics import exact_match, word_f1
 from train.model import Labeller, Purpose
 from train.records import Document
 from train.tokens import INSIDE, Marked, Marker
@@ -125,11 +125,16 @@ def macro_f1(said: Sequence[str], wanted: Sequence[str]) -> float:
     return sum(scores) / max(1, len(scores))
 
 
+Metric = Callable[[Sequence[str], Sequence[str]], float]
+
 _OF_LABELS: dict[str, Metric] = {"accuracy": accuracy, "macro_f1": macro_f1}
 METRICS: dict[Purpose, dict[str, Metric]] = {
     Purpose.tag: _OF_LABELS,
     Purpose.classify: _OF_LABELS,
-    Purpose.extract: {"exact_match": exact_match, "word_f1": word_f1},
+    Purpose.extract: {
+        "exact_match": lambda said, wanted: exact_match(said, wanted).value,
+        "word_f1": lambda said, wanted: word_f1(said, wanted).value,
+    },
 }
 
 
