@@ -79,6 +79,8 @@ def lesson_with(config: Config, model: LanguageModel, tokens: Path, vocabulary: 
 
 def plan_of(config: Config, replicas: Replicas, device: str) -> Plan:
     """How the processes will share the training out. Raises BadInput if they cannot."""
+    if config.tune.purpose and replicas.count > 1:
+        raise BadInput(f"tune={config.tune.name.value}: goes on one process, as yet")
     with torch.device("meta"):
         model = build_model(config.model)
     plan = choose_plan(

@@ -9,17 +9,27 @@ import numpy as np
 from train.batches import build_objective
 from train.config import Config
 from train.documents import read_documents
-from train.evaluate import evaluate_answers, evaluate_texts, read_answers, read_texts
-from train.model import LanguageModel
+from train.evaluate import evaluate_answers, evaluate_labels, evaluate_texts, judge_all, read_answers, read_texts
+from train.model import Labeller, LanguageModel
 from train.records import printable
 from train.sample import Sampling, Speaker
-from train.tokens import TokenStore, load_chat, load_tokenizer, load_vocabulary
+from train.tokens import (
+    Marker,
+    TokenStore,
+    load_chat,
+    load_tokenizer,
+    load_vocabulary,
+    read_labelled,
+    read_labels,
+)
 
 Watch = Callable[[LanguageModel, int], Mapping[str, Any]]
 
 
 def watch_with(config: Config, folder: Path, say: Callable[[str], object]) -> Watch:
     """The `watch` of a training whose documents and tokens are in `folder`; it tells samples by `say`."""
+    if config.tune.purpose:
+        return _watch_labels(config, folder, say)
     if config.tune.on:
         return _watch_answers(config, folder, say)
     vocabulary, tokenizer = load_vocabulary(folder / "tokens"), load_tokenizer(folder / "tokens")
@@ -48,6 +58,23 @@ def _watch_answers(config: Config, folder: Path, say: Callable[[str], object]) -
         config,
         say,
     )
+
+
+def _watch_labels(config: Config, folder: Path, say: Callable[[str], object]) -> Watch:
+    """Bits per byte of the shortest held-out examples, and what is said of the first of them."""
+    tokens = folder / "tokens"
+    marker = Marker(load_tokenizer(tokens), load_vocabulary(tokens), read_labels(tokens))
+    judged = judge_all(read_labelled(read_documents(folder / "documents", "validation")), marker)
+    few = [judged[n] for n in _few([len(one.marked.tokens) for one in judged], config.evaluate.tokens_while_training)]
+
+    def watch(model: LanguageModel, step: int) -> Mapping[str, Any]:
+        assert isinstance(model, Labeller)
+        report, said = evaluate_labels(model, few)
+        line = few[0].shown(said[: len(few[0].wanted)])
+        say(f"step {step:>5}  {' '.join(printable(line).split())[:100]}")
+        return {"bits_per_byte": report["total"], "samples": [line]}
+
+    return watch
 
 
 def watching(

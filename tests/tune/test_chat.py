@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     plain, taken = tmp_path_factory.mktemp("plain"), tmp_path_factory.mktemp("taken")
     text = make_text(1) + "Où est la gare ? Là-bas, à gauche. User Assistant\n" * 9
     save_tokenizer(train_tokenizer(CONFIG, [text]), CONFIG, plain, 64)
-    take_over(plain, taken, {}, TEMPLATE)
+    take_over(plain, taken, {}, {"chat_template": TEMPLATE})
     return taken
 
 
@@ -104,7 +104,7 @@ def test_a_template_that_will_not_do_is_a_line(folder: Path, template: str, says
 
 def test_a_folder_that_brings_a_template_keeps_it(folder: Path, tmp_path: Path) -> None:
     own = "{% for m in messages %}[{{ m.role }}] {{ m.content }}{{ eos_token }}{% endfor %}"
-    take_over(folder, tmp_path, {}, own)
+    take_over(folder, tmp_path, {}, {"chat_template": own})
     assert load_chat(tmp_path).render([Message("user", "a")]) == "[user] a<|endoftext|>"  # type: ignore[union-attr]
     (tmp_path / "chat_template.jinja").write_text("beside: {{ messages[0].content }}")
     assert load_chat(tmp_path).render([Message("user", "a")]) == "beside: a"  # type: ignore[union-attr]

@@ -3,6 +3,7 @@
 from train.documents.configs import Kind, Reader, SourceConfig
 from train.documents.corpus import DataConfig, Summary, build_corpus, fetch
 from train.documents.examples import Example, Message, example_text, parse_example, words_of
+from train.documents.labelled import Classified, Extracted, Labelled, Tagged, parse_labelled
 from train.documents.licences import refusal
 from train.documents.registries import fetch_members
 from train.documents.rules import ExcludeConfig, Rule, RulesConfig
@@ -18,16 +19,20 @@ from train.documents.store import (
 
 __all__ = [
     "SPLITS",
+    "Classified",
     "DataConfig",
     "Example",
     "ExcludeConfig",
+    "Extracted",
     "Kind",
+    "Labelled",
     "Message",
     "Reader",
     "Rule",
     "RulesConfig",
     "SourceConfig",
     "Summary",
+    "Tagged",
     "build_corpus",
     "documents_file",
     "example_text",
@@ -35,6 +40,7 @@ __all__ = [
     "fetch_members",
     "largest_group",
     "parse_example",
+    "parse_labelled",
     "read_documents",
     "read_release_documents",
     "refusal",

@@ -35,6 +35,9 @@ class Reader(Enum):
     translations = "translations"
     functions = "functions"
     conversations = "conversations"
+    themes = "themes"
+    values = "values"
+    senses = "senses"
 
 
 @dataclass(kw_only=True)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from train.documents.labelled import labelled_text, parse_labelled
 from train.records import canonical_json
 
 ROLES = ("system", "user", "assistant")
@@ -80,15 +81,20 @@ def _preference(turns: list[Message] | None, chosen: Any, rejected: Any) -> Exam
 
 def words_of(text: str) -> str:
     """What a text says: of an example its words without the JSON around them, of any other text all of it."""
-    found = parse_example(text) if text.startswith(('{"messages":', '{"chosen":')) else text
-    return found.words() if isinstance(found, Example) else text
+    if text.startswith(('{"messages":', '{"chosen":')):
+        found = parse_example(text)
+        return found.words() if isinstance(found, Example) else text
+    if text.startswith(('{"tags":', '{"label":', '{"answer":')):
+        labelled = parse_labelled(text)
+        return text if isinstance(labelled, str) else labelled.text
+    return text
 
 
 def example_text(record: Mapping[str, Any]) -> str | None:
     """A row of a table as the text of an example, if it has the keys of one; whether it is one, the rules judge."""
     keys = [key for key in _KEYS if record.get(key) is not None]
     if set(keys) not in ({"messages"}, {"prompt", "chosen", "rejected"}):
-        return None
+        return labelled_text(record)
     return canonical_json({key: record[key] for key in keys}).decode()
 
 

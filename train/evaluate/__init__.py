@@ -9,6 +9,8 @@ from train.evaluate.chance import MOST_SEEDS, Z, bootstrap, is_within, predictio
 from train.evaluate.exam import READ, mark_exam
 from train.evaluate.examples import read_examples
 from train.evaluate.five_gram import FiveGram, yardstick_bits_per_byte
+from train.evaluate.guesses import guesses
+from train.evaluate.labels import Judged, evaluate_labels, judge_all, labels_yardstick, score_labels
 from train.evaluate.reader import Reader
 from train.evaluate.results import Score, TaskResult
 from train.evaluate.tasks import prepare_tasks, run_tasks
@@ -20,6 +22,7 @@ __all__ = [
     "Asked",
     "EvaluateConfig",
     "FiveGram",
+    "Judged",
     "Measured",
     "Reader",
     "Score",
@@ -31,9 +34,13 @@ __all__ = [
     "answers_yardstick",
     "bootstrap",
     "evaluate_answers",
+    "evaluate_labels",
     "evaluate_texts",
     "expected_groups",
+    "guesses",
     "is_within",
+    "judge_all",
+    "labels_yardstick",
     "mark_exam",
     "measure_again",
     "prediction_bounds",
@@ -43,5 +50,6 @@ __all__ = [
     "read_texts",
     "run_tasks",
     "score",
+    "score_labels",
     "yardstick_bits_per_byte",
 ]

@@ -12,9 +12,11 @@ from train.documents import read_documents
 from train.evaluate.answers import evaluate_answers, read_answers
 from train.evaluate.bias import expected_groups
 from train.evaluate.bits_per_byte import EvaluateConfig, Text, evaluate_texts
+from train.evaluate.labels import evaluate_labels, judge_all
 from train.hugging_face import from_hugging_face
+from train.model import Labeller
 from train.records import BadInput, Json, read_json
-from train.tokens import encode_document, load_chat, load_tokenizer, load_vocabulary
+from train.tokens import Marker, encode_document, load_chat, load_tokenizer, load_vocabulary, read_labelled
 
 _TOLERANCE = 1e-4  # bits per byte: float32 sums in another order, on another processor
 _TABLES = ("by_document", "by_author", "by_language", "by_source")
@@ -34,12 +36,16 @@ def measure_again(folder: Path) -> dict[str, Any]:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{folder}/evaluation/results.json: lacks what it takes to measure again ({error})") from error
     model, tokenizer, vocabulary = from_hugging_face(folder), load_tokenizer(folder), load_vocabulary(folder)
-    if objective.name.value != model.OBJECTIVE:
+    labels = stated["measure"].get("of") == "labels"
+    if labels != isinstance(model, Labeller) or not (labels or objective.name.value == model.OBJECTIVE):
         raise BadInput(f"{folder}: a {model.config.name} is not measured by {objective.name.value}")
     documents = list(read_documents(folder / "data", "validation"))
     if not documents:
         raise BadInput(f"{folder}: no document was held out")
-    if stated["measure"].get("of") == "answers":
+    if isinstance(model, Labeller):
+        marker = Marker(tokenizer, vocabulary, model.labels)
+        measured = evaluate_labels(model, judge_all(read_labelled(documents), marker))[0]
+    elif stated["measure"].get("of") == "answers":
         chat = load_chat(folder)
         if chat is None:
             raise BadInput(f"{folder}: answers were measured, and its tokenizer has no chat template")

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from train.model import FAMILIES, Fields, LanguageModel, ModelConfig, Stored, build_model
+from train.model import FAMILIES, Fields, Labeller, LanguageModel, ModelConfig, Stored, build_model, purpose_of
 from train.numerics import save_tensors
 from train.records import BadInput, printable, read_json, write_json
 
@@ -26,7 +26,7 @@ def to_hugging_face(model: LanguageModel, folder: Path, special: Mapping[str, in
     folder.mkdir(parents=True, exist_ok=True)
     save_tensors(tensors, folder / _WEIGHTS)
     kind = {"architectures": [model.ARCHITECTURE], "model_type": model.config.name, "dtype": "float32"}
-    write_json(folder / "config.json", model.to_theirs(model.config) | kind | numbers)
+    write_json(folder / "config.json", model.about() | kind | numbers)
     usual = {"do_sample": True, "temperature": 0.8, "top_k": 50}
     write_json(folder / "generation_config.json", {**usual, **numbers})
 
@@ -49,25 +49,31 @@ def read_model_config(folder: Path) -> ModelConfig:
 def from_hugging_face(folder: Path) -> LanguageModel:
     """The model in a folder of their format, sharded or not. Raises BadInput naming what is missing or too much."""
     config: Any = read_model_config(folder)
-    family = FAMILIES[config.name]
-    tensors = family.named_as_now(_read(folder))
+    read: Any = read_json(folder / "config.json")
+    tensors = _read(folder)
     try:
         if config.n_layers > len(tensors) or getattr(config, "n_decoder_layers", 0) > len(tensors):
             raise BadInput("asks for more layers than there are tensors")
         with torch.device("meta"):  # shapes alone: a config from outside must not decide how much memory is taken
-            shapes = build_model(config)
+            shapes = _build(config, read)
     except (BadInput, RuntimeError) as error:
         raise BadInput(f"{folder}/config.json: {str(error).splitlines()[0]}") from error
     rows = list(shapes.stored())
-    tensors = _without_copies(tensors, rows, family.COPIES, folder)
+    tensors = _without_copies(shapes.named_as_now(tensors), rows, shapes.COPIES, folder)
     _check_shapes(shapes, rows, tensors, folder)
-    model = build_model(config)
+    model = _build(config, read)
     parameters = model.state_dict()
     with torch.no_grad():
         for row in rows:
             for name, part in zip(row.ours, row.split(tensors[row.theirs]), strict=True):
                 parameters[name].copy_(part)
     return model
+
+
+def _build(config: ModelConfig, read: Mapping[str, Any]) -> LanguageModel:
+    """A model of that shape, with the head that their config names."""
+    model, found = build_model(config), purpose_of(read)
+    return model if found is None else Labeller(model, *found)
 
 
 def _without_copies(

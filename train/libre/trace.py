@@ -184,8 +184,8 @@ def open_trace(release: Path, cache: Path) -> Trace:
         )
     folder = cache / "index" / stated
     if not (folder / "index.json").is_file():
-        tuned = read_config(release / "recipe" / "config.yaml").tune.on
-        if write_tokens(release, _train(release), folder, "train", tuned=tuned) != stated:
+        tune = read_config(release / "recipe" / "config.yaml").tune
+        if write_tokens(release, _train(release), folder, "train", tune) != stated:
             raise BadInput(
                 f"{release}: its documents and tokenizer do not give the tokens that its release.json states: "
                 "something in the folder was changed"

@@ -7,6 +7,7 @@ from train.model.dropout import Dropout, has_dropout, number_dropouts
 from train.model.falcon import Falcon, FalconConfig
 from train.model.gpt2 import GPT2, GPT2Config
 from train.model.init import summed_values
+from train.model.labeller import Labeller, Purpose, purpose_of
 from train.model.language_model import Decoder, LanguageModel, ModelConfig
 from train.model.llama import Llama, LlamaConfig
 from train.model.parts import MLP, Attention, GatedMLP
@@ -32,7 +33,8 @@ def build_model(config: ModelConfig) -> LanguageModel:
 
 
 __all__ = [
-    "CONFIGS", "FAMILIES", "MLP", "T5", "Alibi", "Attention", "Bert", "Cache", "Decoder", "Dropout", "Fields",
-    "GatedMLP", "LanguageModel", "LayerCache", "ModelConfig", "RelativeAttention", "RelativeBias", "Stored", "XLNet",
-    "build_model", "has_dropout", "number_dropouts", "summed_values",
+    "CONFIGS", "FAMILIES", "MLP", "T5", "Alibi", "Attention", "Bert", "BertConfig", "Cache", "Decoder", "Dropout",
+    "Fields", "GatedMLP", "Labeller", "LanguageModel", "LayerCache", "ModelConfig", "Purpose", "RelativeAttention",
+    "RelativeBias", "Stored", "XLNet", "XLNetConfig", "build_model", "has_dropout", "number_dropouts", "purpose_of",
+    "summed_values",
 ]  # fmt: skip

@@ -87,6 +87,18 @@ class Bert(LanguageModel):
         noise: Int[Tensor, " B"] | None = None,
     ) -> Float[Tensor, "B T D"]:
         """What the head is applied to. `segments` 0 or 1 (sentence A or B), `attention_mask` True at real tokens."""
+        x = self.encode(tokens, segments, attention_mask, noise)
+        out: Tensor = self.transform_norm(gelu(self.transform(x)))
+        return out
+
+    def encode(
+        self,
+        tokens: Int[Tensor, "B T"],
+        segments: Int[Tensor, "B T"] | None = None,
+        attention_mask: Bool[Tensor, "B T"] | None = None,
+        noise: Int[Tensor, " B"] | None = None,
+    ) -> Float[Tensor, "B T D"]:
+        """What the last block gives."""
         places = torch.arange(tokens.shape[1], device=tokens.device)
         segments = torch.zeros_like(tokens) if segments is None else segments
         x = self.embedding(tokens) + self.segment_embedding(segments) + self.position_embedding(places)
@@ -95,7 +107,7 @@ class Bert(LanguageModel):
         context = Context(mask=mask, noise=noise)
         for block in self.blocks:
             x = block(x, context)
-        out: Tensor = self.transform_norm(gelu(self.transform(x)))
+        out: Tensor = x
         return out
 
     def stored(self) -> Iterator[Stored]:

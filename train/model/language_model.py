@@ -91,6 +91,10 @@ class LanguageModel(nn.Module, ABC):
     def to_theirs(config: Any) -> dict[str, Any]:
         """The fields of config.json that say what this config says."""
 
+    def about(self) -> dict[str, Any]:
+        """The fields of config.json that say what this model is."""
+        return self.to_theirs(self.config)
+
     @staticmethod
     @abstractmethod
     def from_theirs(theirs: Fields) -> Any:

@@ -162,6 +162,8 @@ class XLNet(LanguageModel):
         """
         return self._run(tokens, sees, predict, segments, attention_mask, memory, noise)[0]
 
+    encode = hidden  # the head is applied to what the last block gives
+
     def remember(self, tokens: Int[Tensor, "B T"], memory: Sequence[Tensor] | None = None) -> list[Tensor]:
         """Each layer's input, to be handed over as `memory` with the text that follows; no gradient goes back to it."""
         kept = self._run(tokens, None, None, None, None, memory, None)[1]

@@ -7,6 +7,7 @@ from train.config import Config, resolved
 from train.documents import fetch
 from train.evaluate import prepare_tasks
 from train.parallel import open_replicas
+from train.recipe.labelled import LabelledRun
 from train.recipe.publishing import make_release
 from train.recipe.run import Run
 from train.recipe.tuned import TunedRun
@@ -24,7 +25,8 @@ def run_recipe(config: Config) -> dict[str, Any]:
     """Run what is not yet done; returns the release's release.json."""
     folder = Path(config.run.folder) / config.run.name
     with open_replicas(config.run.hang_after) as replicas, lock_folder(folder):
-        run = (TunedRun if config.tune.on else Run)(config, folder, replicas)
+        kind = LabelledRun if config.tune.purpose else TunedRun if config.tune.on else Run
+        run = kind(config, folder, replicas)
         plan_of(config, replicas, run.machine.device)  # what cannot be shared out is known before anything is done
         stage = run.record.stage
         summary = stage("documents", run.documents_inputs(), "documents/summary.json", run.make_documents)

@@ -1,13 +1,13 @@
 """The stages of a run that tunes a model: other rules, examples in place of a text, and two scores side by side."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from train.config import Config, resolved
-from train.documents import SPLITS, build_corpus, read_documents
+from train.documents import SPLITS, Rule, build_corpus, read_documents
 from train.evaluate import (
     TASKS,
     Asked,
@@ -26,7 +26,7 @@ from train.records import BadInput, Json
 from train.run import progress, say
 from train.sample import Sampling, Speaker
 from train.scoring import look_up, told_before
-from train.tokens import ExampleStore, TokenStore, load_chat, load_tokenizer, take_over, write_examples
+from train.tokens import ExampleStore, TokenStore, load_chat, load_tokenizer, write_examples
 from train.training import lesson_in
 from train.tune import Base, TuneName, merge, open_base, rules_of, save_adapter
 
@@ -63,17 +63,20 @@ class TunedRun(Run):
 
     def make_documents(self) -> Json:
         """documents/: the examples and what was left out, what is too long for the model with it."""
-        rules = rules_of(self.config.tune, self.base.chat(), self.config.model.seq_len)
         with progress("documents", 0, "B") as bar:
-            summary = build_corpus(self.config.data, self.folder / "documents", bar.update, rules)
+            summary = build_corpus(self.config.data, self.folder / "documents", bar.update, self.rules())
         left_out = ", ".join(f"{rule} {count}" for rule, count in summary["excluded"].items()) or "none"
         say(f"examples   {summary['kept']} kept of {summary['seen']}; left out: {left_out}")
         return summary
 
+    def rules(self) -> Sequence[Rule]:
+        """Which documents are no examples."""
+        return rules_of(self.config.tune, self.base.chat(), self.config.model.seq_len)
+
     def make_tokens(self, summary: Json) -> Json:
         """tokens/: the base's tokenizer with the template, and both splits encoded, which tokens are answers beside."""
         chat, folder = self.base.chat(), self.folder / "tokens"
-        result: dict[str, Any] = {"tokenizer": take_over(self.base.folder, folder, chat.names(), chat.template)}
+        result: dict[str, Any] = {"tokenizer": self.base.hand_over(folder, self.config.tune)}
         for split in SPLITS:
             with progress("tokens", summary["by"]["split"][split]["bytes"], "B") as bar:
                 documents = read_documents(self.folder / "documents", split)

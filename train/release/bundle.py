@@ -21,7 +21,8 @@ from train.release.source import shipped, write_source
 from train.run import CHECKPOINT_FILES, list_checkpoints
 from train.standards import build_record, croissant, eu_summary, mof, osaid, read_key, reuse, sign, spdx
 
-_STATED = ("bits_per_byte", "base", "verbatim", "overlap", "bias", "task", "tasks", "seeds")  # of the results
+# Of the results, what release.json says.
+_STATED = ("bits_per_byte", "base", "labels", "verbatim", "overlap", "bias", "task", "tasks", "seeds")
 
 
 @dataclass(kw_only=True, frozen=True)

@@ -50,6 +50,23 @@ speak = pipeline("text-generation", model="path/to/this/folder")
 print(speak({asked}, max_new_tokens=40)[0]["generated_text"])"""
 
 
+_PIPELINES = {  # of an encoder that labels what it reads: Hugging Face's name for it, and how it is asked
+    "tag": ("token-classification", """print([(word["word"], word["entity"]) for word in label("Cats sleep.")])"""),
+    "classify": ("text-classification", """print(label("What is this about?"))"""),
+    "extract": ("question-answering", """print(label(question="How much?", context="It costs 12 euros.")["answer"])"""),
+}
+
+
+def _labelling(recipe: Json) -> tuple[str, str]:
+    """The task's name there, and the lines of Python that use it; ("", "") for a model that speaks."""
+    name, asked = _PIPELINES.get(recipe.get("tune", {}).get("name", ""), ("", ""))
+    code = f"""from transformers import pipeline
+
+label = pipeline("{name}", model="path/to/this/folder")
+{asked}"""
+    return (name, code) if name else ("", "")
+
+
 def _front_matter(values: Mapping[str, Any]) -> str:
     """YAML whose values are JSON, which YAML reads as it is."""
     lines = "\n".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items())
@@ -64,7 +81,7 @@ def model_card(record: Json, recipe: Json, summary: Json, sample: str, config: R
             "license": _HUB_LICENCES.get(config.weights_licence, "other"),
             "language": sorted(summary["by"]["language"]),
             "library_name": "transformers",
-            "pipeline_tag": _TASKS[recipe["objective"]["name"]],
+            "pipeline_tag": _labelling(recipe)[0] or _TASKS[recipe["objective"]["name"]],
             "tags": ["fusee", "libre", record["weights"]["family"]],
         }
     )
@@ -109,10 +126,10 @@ The model repeats names and passages of its training text. {schooling(record)}; 
 ## Use it
 
 ```python
-{_usage(recipe)}
+{_labelling(recipe)[1] or _usage(recipe)}
 ```
 
-or `python -m train generate path/to/this/folder "..."`. A sample, as it came:
+{"A held-out example" if _labelling(recipe)[0] else 'or `python -m train generate path/to/this/folder "..."`. A sample'}, as it came:
 
 > {text(sample)}
 
@@ -255,13 +272,20 @@ def attribution(manifest: Path) -> str:
 def describe(record: Json, folder: Path) -> str:
     """What a run says last: where the release is, how good it is, what it cost, a sample, and what to try next."""
     bits, cost = record["results"]["bits_per_byte"], record["cost"]["outcome"]
+    labels = bits["measure"].get("of") == "labels"
     gain = 100 * (1 - bits["total"] / bits["five_gram"])
-    of_what = "" if bits["measure"]["left_to_right"] else " of hidden tokens"
+    of_what = "" if bits["measure"]["left_to_right"] or labels else " of hidden tokens"
     base, held_out = base_of(record), bits["measure"].get("of", "documents")
-    beside = "" if base is None else f"{base['release']}, its base, needs {record['results']['base']['total']:.4f}; "
+    beside = (
+        ""
+        if base is None or labels
+        else f"{base['release']}, its base, needs {record['results']['base']['total']:.4f}; "
+    )
     beside += f"{abs(gain):.1f} % {'under' if gain >= 0 else 'above'} a 5-gram's {bits['five_gram']:.4f}"
     minutes = cost["seconds"] / 60
     sample = " ".join(printable(record["sample"]).split())
+    asked = "Fellow citizens" if base is None else "What is your name?"
+    speak = "" if labels else f'  python -m train generate {folder} "{asked}"\n'
     return f"""
 release    {folder}
 digest     {record["digest"]}
@@ -270,6 +294,5 @@ cost       {minutes:.1f} minutes ({cost["training_seconds"]:.0f} s of training),
 sample     {sample}
 
 Try next:
-  python -m train generate {folder} "{"Fellow citizens" if base is None else "What is your name?"}"
-  python -m train audit {folder}
+{speak}  python -m train audit {folder}
   less {folder}/README.md"""

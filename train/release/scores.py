@@ -16,8 +16,8 @@ _KINDS = {"by_source": "source", "by_language": "language", "by_author": "author
 
 def how_good(results: Json) -> str:
     """The results of release.json in words and tables."""
-    tuned = results["bits_per_byte"]["measure"].get("of") == "answers"
-    bits = _answers(results) if tuned else _bits(results["bits_per_byte"])
+    of = {"answers": _answers, "labels": _labels}.get(results["bits_per_byte"]["measure"].get("of"))
+    bits = of(results) if of else _bits(results["bits_per_byte"])
     parts = [bits, _task(results), _beside(results), _tasks(results.get("tasks", {})), _bias(results)]
     return "\n\n".join(part for part in parts if part)
 
@@ -53,6 +53,22 @@ Measured in float32, the question given, the end of each answer counted.{prefers
 {_by_kind(bits)}"""
 
 
+def _labels(results: Json) -> str:
+    """Of an encoder that labels what it reads, beside guesses."""
+    bits, task = results["bits_per_byte"], results["labels"]
+    rows = [("this model", *(f"{score:.4f}" for score in task["scores"].values()))]
+    rows += [(text(name), *(f"{score:.4f}" for score in found.values())) for name, found in task["baselines"].items()]
+    return f"""On {len(bits["by_document"])} held-out examples, which were chosen by their digest before anything else was done, beside
+guesses that take no model, only the training examples:
+
+{table(("", *task["scores"]), rows)}
+
+The right labels cost {bits["total"]:.4f} bits for each byte of what they are of; by a 5-gram that has the labels as tokens behind
+what they are of {bits["five_gram"]:.4f}, by how frequent they are {bits["unigram"]:.4f}. Measured in float32, each example by itself.
+
+{_by_kind(bits)}"""
+
+
 def _by_kind(bits: Json) -> str:
     """A score whose documents are one has no interval: nothing is known of chance."""
     rows = []
@@ -71,12 +87,13 @@ def _beside(results: Json) -> str:
         f"{100 * both['share']:.2f} % of the held-out tokens lie in passages of {both['at_least']} tokens or more that "
         "stand in the training text word for word: so much of the exam was in the lesson."
     )
-    lines.append(
-        f"Of {found['said_tokens']} tokens that it made of the recipe's prompts, {100 * found['said']:.1f} % stand word for word in "
-        f"the training text, in passages of {found['at_least']} tokens or more; of held-out text, which no model wrote, "
-        f"{100 * found['held_out']:.1f} %. Much more in the first than in the second is memory; a match alone is not: "
-        "common phrases stand in many texts."
-    )
+    if found["said_tokens"]:
+        lines.append(
+            f"Of {found['said_tokens']} tokens that it made of the recipe's prompts, {100 * found['said']:.1f} % stand word for word in "
+            f"the training text, in passages of {found['at_least']} tokens or more; of held-out text, which no model wrote, "
+            f"{100 * found['held_out']:.1f} %. Much more in the first than in the second is memory; a match alone is not: "
+            "common phrases stand in many texts."
+        )
     if "seeds" in results:
         bounds = results["seeds"]
         scores = ", ".join(f"{score:.4f}" for score in bounds["scores"])

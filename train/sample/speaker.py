@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from train.hugging_face import from_hugging_face
-from train.model import T5, Bert, Cache, LanguageModel
+from train.model import T5, Bert, Cache, Labeller, LanguageModel
 from train.records import BadInput, printable
 from train.sample.ahead import device_of, go_on, last_logits
 from train.sample.characters import Characters
@@ -292,6 +292,10 @@ def open_speaker(folder: Path) -> Speaker:
     if not folder.is_dir():
         raise BadInput(f"{printable(str(folder))}: there is no such folder")
     vocabulary, model = load_vocabulary(folder), from_hugging_face(folder)
+    if isinstance(model, Labeller):
+        raise BadInput(
+            f"{printable(str(folder))}: puts labels on what it reads, and says nothing; its card has its use"
+        )
     return Speaker(model, load_tokenizer(folder), vocabulary, None if isinstance(model, Bert) else load_chat(folder))
 
 

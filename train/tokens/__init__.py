@@ -5,6 +5,7 @@ from tokenizers import Tokenizer
 from train.documents import Message
 from train.tokens.chat import TEMPLATE, TEXT_TO_TEXT, Chat, Encoded, chat_template, load_chat
 from train.tokens.examples import ExampleStore, write_examples
+from train.tokens.labelled import ENDS, INSIDE, STARTS, Marked, Marker, read_labelled, read_labels, write_labelled
 from train.tokens.shards import TokenStore, encode_document, token_dtype, write_shards
 from train.tokens.tokenizer import (
     TokenizerConfig,
@@ -19,11 +20,16 @@ from train.tokens.tokenizer import (
 from train.tokens.vocabulary import Vocabulary, load_vocabulary
 
 __all__ = [
+    "ENDS",
+    "INSIDE",
+    "STARTS",
     "TEMPLATE",
     "TEXT_TO_TEXT",
     "Chat",
     "Encoded",
     "ExampleStore",
+    "Marked",
+    "Marker",
     "Message",
     "TokenStore",
     "Tokenizer",
@@ -36,11 +42,14 @@ __all__ = [
     "load_chat",
     "load_tokenizer",
     "load_vocabulary",
+    "read_labelled",
+    "read_labels",
     "save_tokenizer",
     "take_over",
     "token_dtype",
     "token_id",
     "train_tokenizer",
     "write_examples",
+    "write_labelled",
     "write_shards",
 ]

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from train.documents import parse_example
 from train.records import BadInput, Document, printable
 from train.tokens.chat import Chat
+from train.tokens.labelled import read_labels
 from train.tokens.shards import TokenStore, write_encoded
 
 Part = tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]
@@ -48,6 +49,7 @@ class ExampleStore:
     """The parts of the examples of one split, each (tokens, answers): (n,) int64 and (n,) bool, memory-mapped."""
 
     def __init__(self, folder: Path, split: str) -> None:
+        self._folder = folder
         self.tokens, self._answers = TokenStore(folder, split), TokenStore(folder, f"{split}-answers")
         if not np.array_equal(self.tokens.offsets, self._answers.offsets):
             raise BadInput(f"{folder}: the tokens and the answers of {split} are not of the same examples")
@@ -61,5 +63,14 @@ class ExampleStore:
 
     def part(self, number: int) -> Part:
         """One part."""
+        tokens, marks = self.marked(number)
+        return tokens, marks.astype(bool)
+
+    def marked(self, number: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """One example of an encoder: its tokens and their marks (labelled.py), (n,) int64 both."""
         start, stop = (int(place) for place in self.tokens.offsets[number : number + 2])
-        return self.tokens.read(start, stop), self._answers.read(start, stop).astype(bool)
+        return self.tokens.read(start, stop), self._answers.read(start, stop)
+
+    def labels(self) -> list[str]:
+        """What the marks of an encoder's examples stand for."""
+        return read_labels(self._folder)

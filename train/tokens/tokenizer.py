@@ -245,8 +245,9 @@ def save_tokenizer(tokenizer: Tokenizer, config: TokenizerConfig, folder: Path, 
     return digest_tokenizer(folder)
 
 
-def take_over(base: Path, folder: Path, roles: Mapping[str, str], template: str) -> str:
-    """Copy the tokenizer in `base` to `folder`, with its `roles` ({"eos_token": ...}) and chat template in one file.
+def take_over(base: Path, folder: Path, roles: Mapping[str, str], about_it: Mapping[str, Any]) -> str:
+    """Copy the tokenizer in `base` to `folder`, with its `roles` ({"eos_token": ...}) and what else is to be said
+    `about_it` (a chat template, the side on which it pads) in one file.
 
     A program that the base's file would have others load (auto_map) is left out. Returns the tokenizer's digest.
     """
@@ -255,7 +256,7 @@ def take_over(base: Path, folder: Path, roles: Mapping[str, str], template: str)
         about = read_json(source)
         if not isinstance(about, dict):
             raise BadInput(f"{source}: not a table")
-    about = {"tokenizer_class": "PreTrainedTokenizerFast", **roles, **about, "chat_template": template}
+    about = {"tokenizer_class": "PreTrainedTokenizerFast", **roles, **about, **about_it}
     about.pop("auto_map", None)
     about["split_special_tokens"] = False  # in `transformers` the template's own would be text as well
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from enum import Enum
 
+from train.model import Purpose
 from train.records import MACHINE, BadInput
 
 
@@ -14,6 +15,9 @@ class TuneName(Enum):
     sft = "sft"
     lora = "lora"
     dpo = "dpo"
+    tag = "tag"
+    classify = "classify"
+    extract = "extract"
 
 
 @dataclass(kw_only=True)
@@ -42,10 +46,16 @@ class TuneConfig:
         """Whether anything is tuned."""
         return self.name is not TuneName.none
 
+    @property
+    def purpose(self) -> Purpose | None:
+        """What an encoder learns to label; None if a model learns to answer, or nothing is tuned."""
+        return Purpose(self.name.value) if self.name.value in {purpose.value for purpose in Purpose} else None
+
     def __post_init__(self) -> None:
         if self.on and not self.base:
             raise BadInput(f"tune={self.name.value}: tunes a model; say in which folder it lies: tune.from=FOLDER")
         if not self.on and self.base:
-            raise BadInput("tune.from: say how to tune it as well: tune=sft, tune=lora or tune=dpo")
+            ways = ", ".join(f"tune={way.value}" for way in TuneName if way is not TuneName.none)
+            raise BadInput(f"tune.from: say how to tune it as well: one of {ways}")
         if self.rank < 1 or not 0 < self.alpha < math.inf or not 0 < self.beta < math.inf:
             raise BadInput("tune.rank must be at least 1; tune.alpha and tune.beta more than 0")

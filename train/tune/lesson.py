@@ -7,13 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from train.batches import Batches
-from train.documents import Rule, parse_example
+from train.documents import Classified, Extracted, Rule, Tagged, parse_example, parse_labelled
 from train.loss import Loss, NextToken
-from train.model import T5, Decoder, LanguageModel
+from train.model import T5, Decoder, Labeller, LanguageModel, Purpose, XLNet
 from train.records import BadInput, Document
-from train.tokens import Chat, ExampleStore, Vocabulary
+from train.tokens import Chat, ExampleStore, Marker, Vocabulary
 from train.tune.adapters import adapt
 from train.tune.config import TuneConfig, TuneName
+from train.tune.marks import Marks, Span
 from train.tune.packing import Packed, TextToText, pack_examples
 from train.tune.preferences import Preference
 
@@ -31,6 +32,11 @@ def lesson_of(
 ) -> Lesson:
     """Tune `model`, which has the base's weights, on the examples in `store`."""
     size, compares = model.config.seq_len, config.name is TuneName.dpo
+    if config.purpose:
+        labels = store.labels()
+        ends: Loss = Span() if config.purpose is Purpose.extract else NextToken()
+        rows = Marks(store, vocabulary.need("pad"), config.purpose, left=isinstance(model, XLNet))
+        return Lesson(Labeller(model, config.purpose, labels).begin(seed), rows, ends)
     if isinstance(model, T5) and compares:
         raise BadInput("tune=dpo: compares the answers of a decoder; a t5 is tuned by sft or lora")
     if isinstance(model, Decoder):
@@ -46,7 +52,7 @@ def lesson_of(
 
 def rows_of(config: TuneConfig, lengths: npt.NDArray[np.int64], seq_len: int, *, text_to_text: bool) -> list[list[int]]:
     """Which examples stand in each sequence; `lengths`: of the parts in the store."""
-    if text_to_text:
+    if text_to_text or config.purpose:
         return [[number] for number in range(len(lengths))]
     return pack_examples(lengths, 2 if config.name is TuneName.dpo else 1, seq_len)
 
@@ -76,6 +82,34 @@ def rules_of(config: TuneConfig, chat: Chat, seq_len: int) -> Sequence[Rule]:
             size = max(len(side) for part in parts for side in part.asked())
         else:
             size = sum(len(part.tokens) - 1 for part in parts)  # the last token is predicted, not read
+        return (str(size), f"tokens, more than model.seq_len={seq_len}") if size > seq_len else None
+
+    return [Rule("example", 1, example, whole=True), Rule("example_length", 1, length, whole=True)]
+
+
+_KINDS = {Purpose.tag: Tagged, Purpose.classify: Classified, Purpose.extract: Extracted}
+
+
+def label_rules(purpose: Purpose, marker: Marker, seq_len: int) -> Sequence[Rule]:
+    """What leaves a document out before the usual rules do: one that is no example for this purpose, or is too long."""
+
+    def example(document: Document) -> tuple[str, str] | None:
+        found = parse_labelled(document.text)
+        if isinstance(found, str):
+            return "", found
+        if not isinstance(found, _KINDS[purpose]):
+            wants = {"tag": "words and tags", "classify": "a label", "extract": "an answer in a passage"}[purpose.value]
+            return "", f"tune={purpose.value} learns from {wants}"
+        try:
+            marker.encode(found)
+        except BadInput as error:
+            return "", str(error)
+        return None
+
+    def length(document: Document) -> tuple[str, str] | None:
+        found = parse_labelled(document.text)
+        assert not isinstance(found, str)
+        size = len(marker.encode(found).tokens)
         return (str(size), f"tokens, more than model.seq_len={seq_len}") if size > seq_len else None
 
     return [Rule("example", 1, example, whole=True), Rule("example_length", 1, length, whole=True)]

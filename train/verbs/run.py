@@ -19,7 +19,7 @@ Some keys: run.name=... optim.steps=... model.n_layers=... run.precision=auto|fl
 run.compile=auto|blocks|none run.threads=N parallel.sequences_per_device=N logger=wandb
 model=gpt2|llama|falcon|bloom|bert|t5|xlnet (docs/families.md)
 data=files data.sources.files.path=FOLDER data.exclude.authors='[Andrew Jackson]'
-tune=sft|lora|dpo tune.from=FOLDER (docs/fine-tuning.md)
+tune=sft|lora|dpo|tag|classify|extract tune.from=FOLDER (docs/fine-tuning.md)
 """
 
 

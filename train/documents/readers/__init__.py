@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from train.documents.archives import Archive
 from train.documents.configs import Reader, SourceConfig
 from train.documents.make import Record
-from train.documents.readers import books, code, law, plain, sheets, talk
+from train.documents.readers import books, code, law, plain, sheets, talk, wordnet
 from train.records import BadInput
 
 Read = Callable[[SourceConfig, Archive], Iterator[tuple[Record, bytes]]]
@@ -29,6 +29,9 @@ READERS: dict[Reader, Read] = {
     Reader.translations: talk.read_translations,
     Reader.conversations: talk.read_conversations,
     Reader.functions: code.read_functions,
+    Reader.themes: sheets.read_themes,
+    Reader.values: sheets.read_values,
+    Reader.senses: wordnet.read_senses,
 }
 
 

@@ -13,6 +13,7 @@ from train.documents.configs import SourceConfig
 from train.documents.make import Record
 from train.documents.readers.markup import messages, paragraphs, read_json_member, text_of_html, tidy
 from train.documents.readers.plain import select
+from train.records import canonical_json
 
 Node = dict[str, Any]
 
@@ -52,6 +53,40 @@ def read_summaries(source: SourceConfig, archive: Archive) -> Iterator[tuple[Rec
         summary = record["summary"]
         told = "none" if not (summary and body) else "verbatim" if _plain(summary) in _plain(body) else "own words"
         yield {**record, "summary_said": told}, messages(f"Résume : {record['title']}\n\n{body}", summary)
+
+
+def read_themes(source: SourceConfig, archive: Archive) -> Iterator[tuple[Record, bytes]]:
+    """Each sheet's title and summary, and the theme under which its authors filed it; `themes` counts these."""
+    for record, root in _sheets(source, archive):
+        theme = _join(_parts(root, "dc:subject"))
+        passage = f"{record['title']}\n{record['summary']}"
+        themes = len(theme.split(", ")) if theme else 0
+        yield {**record, "themes": str(themes)}, canonical_json({"label": theme, "passage": passage})
+
+
+def read_values(source: SourceConfig, archive: Archive) -> Iterator[tuple[Record, bytes]]:
+    """The paragraphs of a sheet that state one value (an amount, a number), which its authors marked as such.
+
+    The sheet's title stands for the question, the value is the answer. It is the only value of its paragraph, not
+    always what the title asks for.
+    """
+    for record, root in _sheets(source, archive):
+        for number, node in enumerate(_inside(root, "Paragraphe")):
+            values = [" ".join(_text(value).split()) for value in _inside(node, "Valeur")]
+            passage = " ".join(_text(node).split())
+            if len(values) == 1 and values[0] and passage.count(values[0]) == 1 and passage != values[0]:
+                found = {"answer": values[0], "start": passage.index(values[0])}
+                text = canonical_json({**found, "passage": passage, "question": record["title"]})
+                yield {**record, "id": f"{record['id']}-{number}"}, text
+
+
+def _inside(node: Node, name: str) -> Iterator[Node]:
+    """The nodes of this name below a node, the outermost ones, where something is said to the reader."""
+    for child in node.get("children", []):
+        if child.get("name") == name:
+            yield child
+        elif child.get("name") not in _SILENT:
+            yield from _inside(child, name)
 
 
 def _plain(text: str) -> str:

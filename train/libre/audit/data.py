@@ -13,7 +13,7 @@ from train.libre.audit.subject import Subject
 from train.records import count_of
 from train.release import attribution
 from train.scoring import overlap, told_before
-from train.tokens import TokenizerKind, save_tokenizer, take_over, train_tokenizer
+from train.tokens import TokenizerKind, save_tokenizer, train_tokenizer
 
 _BEFORE_GENERATORS = 2018  # a text of an earlier date was not made by a language model
 _ASKED = ("id", "sha256", "source", "licence", "language")
@@ -210,12 +210,13 @@ def tokenizer(subject: Subject) -> Answer:
 def _taken(subject: Subject, stated: str) -> Answer:
     """The tokenizer of a model that was tuned is the base's."""
     base, made = subject.base(), subject.work / "tokenizer"
-    chat = base.chat()
-    if take_over(base.folder, made, chat.names(), chat.template) != stated:
+    if base.hand_over(made, subject.recipe.tune) != stated:
         return failed(f"it is not the tokenizer of {base.name}, whose weights were tuned")
     if here := _digest_of(subject, made):
         return failed(here)
-    return verified(f"taken over from {base.name}, with the chat template; how that was made is seen there (DEP-01)")
+    return verified(
+        f"taken over from {base.name}, its settings changed for this tuning; how it was made is seen there (DEP-01)"
+    )
 
 
 def _digest_of(subject: Subject, made: Path) -> str:

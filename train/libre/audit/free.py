@@ -19,6 +19,7 @@ ATTRIBUTION = (
         "FSFAP",
         "GFDL-1.3-or-later",
         "GFDL-1.3-no-invariants-or-later",
+        "LicenseRef-scancode-wordnet",  # Princeton's: for any purpose, the notice stays; SPDX's list has no name for it
     ),
 )
 PROGRAMS = (  # approved by the OSI and free to the FSF

@@ -146,10 +146,8 @@ class Subject:
     def tokens(self) -> dict[str, str]:
         """The digest of each split's tokens, made again from the documents with the release's tokenizer."""
         self.path("tokenizer.json"), self.path("tokenizer_config.json")
-        tuned = self.recipe.tune.on
-        return {
-            split: write_tokens(self.folder, self.documents(split), self.work, split, tuned=tuned) for split in SPLITS
-        }
+        tune = self.recipe.tune
+        return {split: write_tokens(self.folder, self.documents(split), self.work, split, tune) for split in SPLITS}
 
     def store(self, split: str) -> TokenStore:
         """The tokens of a split, made again."""
@@ -165,7 +163,7 @@ class Subject:
 
     def held_out(self) -> Iterator[npt.NDArray[np.int64]]:
         """The tokens of each held-out text, (n,), behind one that is not counted; of an example, its answer's."""
-        if self.recipe.tune.on:
+        if self.recipe.tune.on and not self.recipe.tune.purpose:
             yield from (one.answer.tokens for one in self.asked())
         else:
             yield from self.store("validation").documents()
