@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
 
 from tests.conftest import small_run, write_school
 from tests.hugging_face.variants import make
@@ -325,8 +327,12 @@ def test_a_base_that_does_not_fit_is_a_line(base: Path, tmp_path: Path, change: 
 @pytest.mark.parametrize(("family", "says"), [("bert", "fills masks in"), ("xlnet", "predicts in random orders")])
 def test_a_family_that_gives_no_answers_is_a_line(tmp_path: Path, family: str, says: str) -> None:
     to_hugging_face(make(family), tmp_path)
+    words = {"<unk>": 0, "[CLS]": 1, "[SEP]": 2, "[MASK]": 3, "word": 4}
+    Tokenizer(WordLevel(words, unk_token="<unk>")).save(str(tmp_path / "tokenizer.json"))
+    names = {"unk_token": "<unk>", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"}
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(names))
     with pytest.raises(BadInput, match=says):
-        compose(["+experiment=tiny", "tune=sft", f"tune.from={tmp_path}"])
+        compose(["+experiment=tiny", "tune=sft", f"tune.from={tmp_path}", "optim.sequences_per_step=16"])
 
 
 @pytest.mark.parametrize(
