@@ -111,7 +111,7 @@ def _shard(model: LanguageModel, mesh: Mesh, choices: Choices) -> None:
             _norms_in_float32(block)
         fully_shard(block, mesh=mesh.grid["shard"], mp_policy=policy)
     fully_shard(model, mesh=mesh.grid["shard"], mp_policy=MixedPrecisionPolicy(cast_forward_inputs=False))
-    for method in ("encode", "decode") if hasattr(model, "encode") else ("hidden",):
+    for method in ("encode", "decode") if hasattr(model, "decode") else ("hidden",):
         register_fsdp_forward_method(model, method)
     for module in model.modules():
         if isinstance(module, FSDPModule):
