@@ -101,6 +101,16 @@ def canonical_json(value: Any) -> bytes:
     return rfc8785.dumps(value)
 
 
+def parse_canonical(text: str) -> dict[str, Any] | str:
+    """The JSON object whose canonical form a text is, or why it is none."""
+    try:
+        value = json.loads(text)
+        whole = isinstance(value, dict) and canonical_json(value).decode() == text
+    except (ValueError, RecursionError):
+        whole = False
+    return value if whole else "not a JSON object in canonical form (RFC 8785)"
+
+
 def digest_json(value: Any) -> str:
     """Sha256 of the canonical form of `value`, in hexadecimal."""
     return hashlib.sha256(canonical_json(value)).hexdigest()

@@ -1,10 +1,13 @@
 """Which plan is chosen, and what is refused, with the reason."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 import torch
 
+from tests.conftest import ROOT
 from train.config import compose
 from train.model import FAMILIES, build_model
 from train.numerics import Piece
@@ -78,3 +81,10 @@ def test_a_piece_is_made_without_the_whole() -> None:
     block = replace(whole, spans=(slice(2, 5), slice(3, 8)))
     for values in (normal_values, summed_values):
         assert torch.equal(values(block, 5, "name"), values(whole, 5, "name")[2:5, 3:8])
+
+
+@pytest.mark.parametrize("norms", ["plain", "wide"])
+def test_equal_blocks_are_compiled_once(norms: str) -> None:
+    command = [sys.executable, "-m", "tests.parallel.compiled", norms]
+    found = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    assert found.stdout.split() == ["1", "1"]

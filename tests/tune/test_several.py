@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import small_run, write_school
 from tests.parallel.ranks import on_ranks
 from tests.tune.lessons import tuning, write_lessons
 from tests.tune.several import tune
@@ -20,13 +19,6 @@ from train.training import plan_of
 
 WAYS = ["sft", "lora", "dpo"]
 AXES: list[dict[str, int]] = [{"shard": 2}, {"replicate": 2}]
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    run_recipe(compose(small_run(write_school(folder / "school"), folder / "runs", "model.seq_len=128")))
-    return folder / "runs" / "small" / "release"
 
 
 @pytest.fixture(scope="module")

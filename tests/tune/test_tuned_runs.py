@@ -38,13 +38,6 @@ def slow(way: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base")
-    run_recipe(compose(small_run(write_school(folder / "school"), folder / "runs", "model.seq_len=128")))
-    return folder / "runs" / "small" / "release"
-
-
-@pytest.fixture(scope="module")
 def lessons(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("lessons")
     answers, compared = write_lessons(folder / "answers"), write_lessons(folder / "compared", preferences=True)

@@ -6,13 +6,12 @@
 So an example has an author, a licence, an origin and a digest as any text has. What the rules read of it are its words.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from train.documents.labelled import labelled_text, parse_labelled
-from train.records import canonical_json
+from train.records import canonical_json, parse_canonical
 
 ROLES = ("system", "user", "assistant")
 _KEYS = ("messages", "prompt", "chosen", "rejected")
@@ -49,13 +48,9 @@ class Example:
 
 def parse_example(text: str) -> Example | str:
     """The example in a document's text, or why it is none."""
-    try:
-        value = json.loads(text)
-        whole = isinstance(value, dict) and canonical_json(value).decode() == text
-    except (ValueError, RecursionError):
-        whole = False
-    if not whole:
-        return "not a JSON object in canonical form (RFC 8785)"
+    value = parse_canonical(text)
+    if isinstance(value, str):
+        return value
     if set(value) == {"messages"}:
         return _dialogue(_messages(value["messages"]))
     if set(value) == {"prompt", "chosen", "rejected"}:

@@ -5,12 +5,11 @@
 {"answer":"25 years","passage":"... 25 years ...","question":"...","start":4}   a part of the passage, by characters
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from train.records import canonical_json
+from train.records import canonical_json, parse_canonical
 
 _KEYS = ({"tags", "words"}, {"label", "passage"}, {"answer", "passage", "question", "start"})
 
@@ -76,13 +75,9 @@ Labelled = Tagged | Classified | Extracted
 
 def parse_labelled(text: str) -> Labelled | str:
     """The labels and what they are of, or why a document's text holds none."""
-    try:
-        value = json.loads(text)
-        whole = isinstance(value, dict) and canonical_json(value).decode() == text
-    except (ValueError, RecursionError):
-        whole = False
-    if not whole:
-        return "not a JSON object in canonical form (RFC 8785)"
+    value = parse_canonical(text)
+    if isinstance(value, str):
+        return value
     if set(value) == _KEYS[0]:
         return _tagged(value["words"], value["tags"])
     texts = {name: value.get(name) for name in ("label", "passage", "question", "answer") if name in value}

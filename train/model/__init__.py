@@ -8,15 +8,16 @@ from train.model.falcon import Falcon, FalconConfig
 from train.model.gpt2 import GPT2, GPT2Config
 from train.model.init import summed_values
 from train.model.labeller import Labeller, Purpose, purpose_of
-from train.model.language_model import Decoder, LanguageModel, ModelConfig
+from train.model.language_model import Decoder, Family, LanguageModel, ModelConfig
 from train.model.llama import Llama, LlamaConfig
 from train.model.parts import MLP, Attention, GatedMLP
 from train.model.positions import Alibi, RelativeBias
+from train.model.relative import RelativeAttention
 from train.model.t5 import T5, T5Config
 from train.model.theirs import Fields, Stored
-from train.model.xlnet import RelativeAttention, XLNet, XLNetConfig
+from train.model.xlnet import XLNet, XLNetConfig
 
-FAMILIES: dict[str, type[LanguageModel]] = {
+FAMILIES: dict[str, type[Family]] = {
     "gpt2": GPT2, "llama": Llama, "falcon": Falcon, "bloom": Bloom, "bert": Bert, "t5": T5, "xlnet": XLNet,
 }  # fmt: skip
 CONFIGS: dict[str, type[ModelConfig]] = {

@@ -13,7 +13,7 @@ from torch.nn.functional import gelu
 from train.model.context import Context, may_look_at
 from train.model.dropout import Dropout
 from train.model.gpt2 import with_prefix
-from train.model.language_model import LanguageModel, ModelConfig
+from train.model.language_model import Family, ModelConfig
 from train.model.parts import MLP, Attention, PostNormBlock
 from train.model.theirs import Fields, Stored, linear, same
 from train.numerics import local, piece_of
@@ -37,7 +37,7 @@ class BertConfig(ModelConfig):
             raise BadInput(f"model.n_segments={self.n_segments}: must be at least 1")
 
 
-class Bert(LanguageModel):
+class Bert(Family):
     """A BERT with the head of its masked language model."""
 
     OBJECTIVE = "masked"

@@ -21,7 +21,7 @@ from train.model.bert import Bert
 from train.model.dropout import Dropout, number_dropouts
 from train.model.init import summed_values
 from train.model.language_model import LanguageModel
-from train.model.theirs import Fields, Stored, linear
+from train.model.theirs import Stored, linear
 from train.model.xlnet import XLNet
 from train.numerics import piece_of
 from train.records import BadInput, printable
@@ -125,16 +125,6 @@ class Labeller(LanguageModel):
     def named_as_now(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Without what is computed: a table of positions that is only 0, 1, 2 ..."""
         return {name: tensor for name, tensor in tensors.items() if name != "bert.embeddings.position_ids"}
-
-    @staticmethod
-    def to_theirs(config: Any) -> dict[str, Any]:
-        """Its encoder's say it: see `about`."""
-        raise NotImplementedError
-
-    @staticmethod
-    def from_theirs(theirs: Fields) -> Any:
-        """Its encoder's read it."""
-        raise NotImplementedError
 
 
 def purpose_of(theirs: Any) -> tuple[Purpose, tuple[str, ...]] | None:

@@ -86,19 +86,9 @@ class LanguageModel(nn.Module, ABC):
     def stored(self) -> Iterator[Stored]:
         """Their tensors, and which of ours each is made of."""
 
-    @staticmethod
     @abstractmethod
-    def to_theirs(config: Any) -> dict[str, Any]:
-        """The fields of config.json that say what this config says."""
-
     def about(self) -> dict[str, Any]:
         """The fields of config.json that say what this model is."""
-        return self.to_theirs(self.config)
-
-    @staticmethod
-    @abstractmethod
-    def from_theirs(theirs: Fields) -> Any:
-        """Our config from the fields of config.json."""
 
     @staticmethod
     def named_as_now(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -106,7 +96,25 @@ class LanguageModel(nn.Module, ABC):
         return dict(tensors)
 
 
-class Decoder(LanguageModel):
+class Family(LanguageModel):
+    """A language model of a family, whose config and config.json say the same."""
+
+    @staticmethod
+    @abstractmethod
+    def to_theirs(config: Any) -> dict[str, Any]:
+        """The fields of config.json that say what this config says."""
+
+    @staticmethod
+    @abstractmethod
+    def from_theirs(theirs: Fields) -> Any:
+        """Our config from the fields of config.json."""
+
+    def about(self) -> dict[str, Any]:
+        """Its config's fields."""
+        return self.to_theirs(self.config)
+
+
+class Decoder(Family):
     """A stack of blocks in which each token sees itself and those before it; made of the parts it is given."""
 
     OBJECTIVE = "causal"

@@ -14,7 +14,7 @@ from torch.nn.functional import relu
 
 from train.model.context import Cache, Context, may_look_at, may_look_back
 from train.model.dropout import Dropout
-from train.model.language_model import LanguageModel, ModelConfig
+from train.model.language_model import Family, ModelConfig
 from train.model.parts import MLP, Attention, CrossAttention, GatedMLP, PreNormBlock, gelu_tanh
 from train.model.positions import RelativeBias
 from train.model.theirs import Fields, Stored, linear, same
@@ -73,7 +73,7 @@ class Stack(nn.Module):
         return out
 
 
-class T5(LanguageModel):
+class T5(Family):
     """A T5."""
 
     OBJECTIVE = "span_corruption"

@@ -5,17 +5,15 @@ XLNet asks its query stream for the token after the last. All draw in the same w
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
-from train.hugging_face import from_hugging_face
-from train.model import T5, Bert, Cache, Labeller, LanguageModel
-from train.records import BadInput, printable
+from train.model import T5, Bert, Cache, LanguageModel
+from train.records import BadInput
 from train.sample.ahead import device_of, go_on, last_logits
 from train.sample.characters import Characters
 from train.sample.draw import Draw, Logits, Sampling, draw, draw_each
-from train.tokens import Chat, Message, Tokenizer, Vocabulary, load_chat, load_tokenizer, load_vocabulary
+from train.tokens import Chat, Message, Tokenizer, Vocabulary
 
 
 @dataclass(frozen=True)
@@ -285,20 +283,3 @@ def _cut(piece: int | str, name: str, number: int) -> Iterator[int | str]:
             yield number
         if part:
             yield part
-
-
-def open_speaker(folder: Path) -> Speaker:
-    """The model in `folder`: a release, or any folder in Hugging Face's format of a family known here."""
-    if not folder.is_dir():
-        raise BadInput(f"{printable(str(folder))}: there is no such folder")
-    vocabulary, model = load_vocabulary(folder), from_hugging_face(folder)
-    if isinstance(model, Labeller):
-        raise BadInput(
-            f"{printable(str(folder))}: puts labels on what it reads, and says nothing; its card has its use"
-        )
-    return Speaker(model, load_tokenizer(folder), vocabulary, None if isinstance(model, Bert) else load_chat(folder))
-
-
-def speak(folder: Path, prompt: str, sampling: Sampling) -> str:
-    """Text from the model in `folder`."""
-    return open_speaker(folder).say(prompt, sampling)

@@ -1,13 +1,13 @@
 """What the loop is given to tune a model: the model as it begins, the sequences, and the loss."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from train.batches import Batches
-from train.documents import Classified, Extracted, Rule, Tagged, parse_example, parse_labelled
+from train.documents import Classified, Example, Extracted, Rule, Tagged, parse_example, parse_labelled
 from train.loss import Loss, NextToken
 from train.model import T5, Decoder, Labeller, LanguageModel, Purpose, XLNet
 from train.records import BadInput, Document
@@ -61,30 +61,22 @@ def rules_of(config: TuneConfig, chat: Chat, seq_len: int) -> Sequence[Rule]:
     """What leaves a document out before the usual rules do: one that is no example for this tuning, or is too long."""
     compares = config.name is TuneName.dpo
 
-    def example(document: Document) -> tuple[str, str] | None:
-        found = parse_example(document.text)
+    def read(text: str) -> Example:
+        found = parse_example(text)
         if isinstance(found, str):
-            return "", found
+            raise BadInput(found)
         if found.is_preference != compares:
             wants = "prompt, chosen and rejected" if compares else "messages"
-            return "", f"tune={config.name.value} learns from {wants}"
-        try:
-            chat.parts(found)
-        except BadInput as error:
-            return "", str(error)
-        return None
+            raise BadInput(f"tune={config.name.value} learns from {wants}")
+        return found
 
-    def length(document: Document) -> tuple[str, str] | None:
-        found = parse_example(document.text)
-        assert not isinstance(found, str)
-        parts = chat.parts(found)
+    def size(text: str) -> int:
+        parts = chat.parts(read(text))
         if chat.text_to_text:
-            size = max(len(side) for part in parts for side in part.asked())
-        else:
-            size = sum(len(part.tokens) - 1 for part in parts)  # the last token is predicted, not read
-        return (str(size), f"tokens, more than model.seq_len={seq_len}") if size > seq_len else None
+            return max(len(side) for part in parts for side in part.asked())
+        return sum(len(part.tokens) - 1 for part in parts)  # the last token is predicted, not read
 
-    return [Rule("example", 1, example, whole=True), Rule("example_length", 1, length, whole=True)]
+    return _rules(size, seq_len)
 
 
 _KINDS = {Purpose.tag: Tagged, Purpose.classify: Classified, Purpose.extract: Extracted}
@@ -93,23 +85,30 @@ _KINDS = {Purpose.tag: Tagged, Purpose.classify: Classified, Purpose.extract: Ex
 def label_rules(purpose: Purpose, marker: Marker, seq_len: int) -> Sequence[Rule]:
     """What leaves a document out before the usual rules do: one that is no example for this purpose, or is too long."""
 
-    def example(document: Document) -> tuple[str, str] | None:
-        found = parse_labelled(document.text)
+    def size(text: str) -> int:
+        found = parse_labelled(text)
         if isinstance(found, str):
-            return "", found
+            raise BadInput(found)
         if not isinstance(found, _KINDS[purpose]):
             wants = {"tag": "words and tags", "classify": "a label", "extract": "an answer in a passage"}[purpose.value]
-            return "", f"tune={purpose.value} learns from {wants}"
+            raise BadInput(f"tune={purpose.value} learns from {wants}")
+        return len(marker.encode(found).tokens)
+
+    return _rules(size, seq_len)
+
+
+def _rules(size: Callable[[str], int], seq_len: int) -> Sequence[Rule]:
+    """`size`: the tokens of an example in a document's text; raises BadInput where there is none."""
+
+    def example(document: Document) -> tuple[str, str] | None:
         try:
-            marker.encode(found)
+            size(document.text)
         except BadInput as error:
             return "", str(error)
         return None
 
     def length(document: Document) -> tuple[str, str] | None:
-        found = parse_labelled(document.text)
-        assert not isinstance(found, str)
-        size = len(marker.encode(found).tokens)
-        return (str(size), f"tokens, more than model.seq_len={seq_len}") if size > seq_len else None
+        tokens = size(document.text)
+        return (str(tokens), f"tokens, more than model.seq_len={seq_len}") if tokens > seq_len else None
 
     return [Rule("example", 1, example, whole=True), Rule("example_length", 1, length, whole=True)]

@@ -1,0 +1,17 @@
+"""A small decoder to tune, made once for a file of tests."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import small_run, write_school
+from train.config import compose
+from train.recipe import run_recipe
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its release."""
+    folder = tmp_path_factory.mktemp("base")
+    run_recipe(compose(small_run(write_school(folder / "school"), folder / "runs", "model.seq_len=128")))
+    return folder / "runs" / "small" / "release"
