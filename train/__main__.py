@@ -62,6 +62,7 @@ def _overview() -> str:
         "Verbs (each has --help):",
         "  python -m train +experiment=NAME ...       run the recipe, end with a release",
         "  python -m train fetch +experiment=NAME     bring here what it needs from the network",
+        "  python -m train prepare --part I --of N    judge a share of a large corpus, for an array of jobs",
         '  python -m train generate RELEASE "prompt"  text from a release: goes on, answers, or fills [MASK] in',
         "  python -m train chat RELEASE               a page to ask a model on, and whose words it answers in",
         "  python -m train evaluate RELEASE           measure a release again, or ask it tasks (--tasks)",

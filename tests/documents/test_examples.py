@@ -13,7 +13,8 @@ from train.documents import (
     read_documents,
     words_of,
 )
-from train.documents.corpus import judge
+from train.documents.duplicates import Duplicates
+from train.documents.judge import judge, settle
 from train.documents.rules import make_rules
 from train.records import Document, Excluded, canonical_json
 
@@ -29,7 +30,7 @@ def lesson(asked: str, answer: str, id: str = "a/1") -> Document:
 
 
 def rule_of(document: Document) -> str:
-    found = judge(document, make_rules(RULES, ExcludeConfig()))
+    found = judge(document, make_rules(RULES, ExcludeConfig())).found
     return found.rule if isinstance(found, Excluded) else found.language
 
 
@@ -50,11 +51,11 @@ def test_every_rule_reads_the_words() -> None:
 
 
 def test_two_short_examples_are_not_alike_because_of_their_json() -> None:
-    rules = make_rules(RULES, ExcludeConfig())
+    rules, earlier = make_rules(RULES, ExcludeConfig()), Duplicates(RULES.near_duplicate_similarity)
     one = lesson("Quelle est la capitale de la France ?", "Paris", "a/1")
     two = lesson("Combien font deux et trois ensemble ?", "Cinq", "a/2")
     again = lesson("Quelle est  la capitale de la France ?", "paris", "a/3")
-    found = [judge(document, rules) for document in (one, two, again)]
+    found = [settle(judge(document, rules), earlier) for document in (one, two, again)]
     assert [isinstance(item, Document) for item in found] == [True, True, False]
     assert isinstance(found[2], Excluded)
     assert found[2].rule == "duplicate"

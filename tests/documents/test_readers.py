@@ -268,5 +268,5 @@ def test_a_stream_ends_where_it_is_told_and_licences_are_translated(tmp_path: Pa
         kind=Kind.huggingface, path=str(folder.parent), revision="main", most_bytes=250,
         fields={"licence": "license"}, licence_names={"Public Domain": "CC-PDDC"},
     )  # fmt: skip
-    found = list(read_source("hub", source, tmp_path))
+    found = [make() for make in read_source("hub", source, tmp_path)]
     assert [getattr(item, "licence", "") for item in found] == ["CC-By", "CC-PDDC", "CC-PDDC"]

@@ -6,9 +6,11 @@ import re
 import pytest
 
 from tests.conftest import make_text
+from train.documents.duplicates import Duplicates, NearDuplicates, fingerprint
+from train.documents.judge import judge, settle
 from train.documents.licences import refusal
-from train.documents.rules import ExcludeConfig, NearDuplicates, RulesConfig, _sketch, find_personal_data, make_rules
-from train.records import Document
+from train.documents.rules import ExcludeConfig, RulesConfig, find_personal_data, make_rules
+from train.records import Document, Excluded
 
 ALLOWED = ["CC0-1.0", "CC-BY-4.0", "MIT"]
 
@@ -28,10 +30,11 @@ def document(text: str, **about: object) -> Document:
 
 
 def taken_out_by(item: Document, *earlier: Document, exclude: ExcludeConfig | None = None, **limits: object) -> str:
-    rules = make_rules(RulesConfig(licences=ALLOWED, min_bytes=20, **limits), exclude or ExcludeConfig())
-    for before in earlier:
-        assert all(rule.check(before) is None for rule in rules)
-    return next((rule.name for rule in rules if rule.check(item) is not None), "")
+    config = RulesConfig(licences=ALLOWED, min_bytes=20, **limits)
+    rules, known = make_rules(config, exclude or ExcludeConfig()), Duplicates(config.near_duplicate_similarity)
+    *before, found = [settle(judge(one, rules), known) for one in (*earlier, item)]
+    assert all(isinstance(one, Document) for one in before)
+    return found.rule if isinstance(found, Excluded) else ""
 
 
 @pytest.mark.parametrize(
@@ -114,12 +117,12 @@ def test_near_duplicates_are_remembered_within_a_fixed_memory(monkeypatch: pytes
     near = NearDuplicates(0.8)
     size = near._sketches.nbytes + near._places.nbytes
     for number in range(12):
-        assert near(document(make_text(number), id=f"s/{number}")) is None
+        assert near.check(f"s/{number}", fingerprint(make_text(number))) is None
     for number in range(4, 12):
-        found = near(document(make_text(number) + "One more sentence."))
+        found = near.check("s/new", fingerprint(make_text(number) + "One more sentence."))
         assert found is not None, number
         assert found[0].startswith(f"s/{number} ")
-    assert near(document(make_text(1) + "One more sentence.", id="s/again")) is None
+    assert near.check("s/again", fingerprint(make_text(1) + "One more sentence.")) is None
     assert near._sketches.nbytes + near._places.nbytes == size
     assert len(near._ids) == 8
 
@@ -131,7 +134,7 @@ def test_the_sketch_tells_how_alike_two_texts_are() -> None:
         first, second = " ".join(words), " ".join([*words[:kept], *make_text(4).split()[kept:]])
         sets = [{tuple(w[i : i + 5]) for i in range(len(w) - 4)} for w in (_words(first), _words(second))]
         truth = len(sets[0] & sets[1]) / len(sets[0] | sets[1])
-        found = float((_sketch(first, 128) == _sketch(second, 128)).mean())
+        found = float((fingerprint(first).sketch == fingerprint(second).sketch).mean())
         assert abs(found - truth) < 3 * (truth * (1 - truth) / 128) ** 0.5 + 0.01
 
 

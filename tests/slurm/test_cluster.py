@@ -201,6 +201,20 @@ def test_a_sweep(cluster: Cluster, project: Path, school: Path) -> None:
     assert one[-1] != other[-1]
 
 
+@pytest.mark.slow
+def test_a_corpus_is_prepared_by_an_array(cluster: Cluster, project: Path, school: Path) -> None:
+    """Two jobs judge half of the documents each; the run puts them together, and its weights are those of one alone."""
+    (project / "corpus.sbatch").write_text((project / "slurm" / "corpus.sbatch").read_text().replace("=16", "=2"))
+    words = exact_run(school, "optim.steps=6")
+    number = cluster.submit(project, *OURS, "--array=0-1", "corpus.sbatch", *words)
+    until(lambda: len(list(project.glob("cache/parts/*/*-of-2.parquet"))) == 2, 120, "two parts")
+    run = cluster.submit(project, *OURS, f"--dependency=afterok:{number}", "slurm/tiny.sbatch", *words)
+    alone = made_alone(school, project / "alone", "optim.steps=6")
+    finish(cluster, project, run, 0)
+    assert "documents  judged before, in 2 parts in cache/parts/" in said(project, run)
+    assert chain(project / "runs" / "small") == alone
+
+
 @pytest.mark.parametrize("script", sorted(Path("slurm").glob("*.sbatch")), ids=lambda path: path.stem)
 def test_scripts_are_thin(script: Path) -> None:
     """An account, a partition, a time; everything else is in the package."""

@@ -1,10 +1,11 @@
 """Documents: sources in, a corpus out, with everything that was left out beside it."""
 
 from train.documents.configs import Kind, Reader, SourceConfig
-from train.documents.corpus import DataConfig, Summary, build_corpus, fetch
+from train.documents.corpus import DataConfig, Summary, build_corpus, fetch, prepare_part
 from train.documents.examples import Example, Message, example_text, parse_example, words_of
 from train.documents.labelled import Classified, Extracted, Labelled, Tagged, parse_labelled
 from train.documents.licences import refusal
+from train.documents.parts import Share, shared_out
 from train.documents.registries import fetch_members
 from train.documents.rules import ExcludeConfig, Rule, RulesConfig
 from train.documents.store import (
@@ -30,6 +31,7 @@ __all__ = [
     "Reader",
     "Rule",
     "RulesConfig",
+    "Share",
     "SourceConfig",
     "Summary",
     "Tagged",
@@ -41,9 +43,11 @@ __all__ = [
     "largest_group",
     "parse_example",
     "parse_labelled",
+    "prepare_part",
     "read_documents",
     "read_release_documents",
     "refusal",
+    "shared_out",
     "withdrawn",
     "words_of",
     "write_documents",

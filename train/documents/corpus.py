@@ -4,15 +4,19 @@ import difflib
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from train.documents.configs import SourceConfig
+from train.documents.duplicates import Duplicates
 from train.documents.examples import words_of
-from train.documents.rules import ExcludeConfig, Rule, RulesConfig, detect_language, find_personal_data, make_rules
+from train.documents.judge import Judged, judge, settle
+from train.documents.make import Found, Make
+from train.documents.parts import Share, read_parts, write_part
+from train.documents.rules import ExcludeConfig, Rule, RulesConfig, find_personal_data, make_rules
 from train.documents.sources import fetch_source, read_source
 from train.documents.store import SPLITS, write_documents
 from train.records import (
@@ -53,33 +57,59 @@ def fetch(config: DataConfig) -> list[Path]:
 
 
 def build_corpus(
-    config: DataConfig, folder: Path, advance: Callable[[int], object], first: Sequence[Rule] = ()
+    config: DataConfig,
+    folder: Path,
+    advance: Callable[[int], object],
+    first: Sequence[Rule] = (),
+    parts: Path | None = None,
 ) -> dict[str, Any]:
     """Read, judge and store every document; returns the summary that is also written to `folder`/summary.json.
 
     `advance` is told the bytes of each document as it is read, for a progress bar; `first`: rules before the others.
+    `parts`: a folder of what `prepare_part` has judged, which is taken as it is. The corpus is the same.
     """
     summary, names = Summary(), Names(config.exclude)
-    rules = [*first, *make_rules(config.rules, config.exclude)]
+    earlier = Duplicates(config.rules.near_duplicate_similarity)
     with ExitStack() as stack:
         writers = {split: stack.enter_context(write_documents(folder, split)) for split in SPLITS}
         manifest = stack.enter_context(write_atomically(folder / "manifest.jsonl"))
         excluded = stack.enter_context(write_atomically(folder / "excluded.jsonl"))
-        for name, source in config.sources.items():
-            for found in read_source(name, source, Path(config.cache)):
-                advance(found.n_bytes)
-                names.see(found)
-                judged = judge(found, rules)
-                summary.add(judged)
-                if isinstance(judged, Document):
-                    writers[judged.split].write(judged)
-                    manifest.write(_line(judged.metadata()))
-                else:
-                    excluded.write(_line(asdict(judged)))
+        for judged in _judge_all(config, first) if parts is None else read_parts(parts):
+            advance(judged.found.n_bytes)
+            names.see(judged)
+            found = settle(judged, earlier)
+            summary.add(found, judged.personal_data)
+            if isinstance(found, Document):
+                writers[found.split].write(found)
+                manifest.write(_line(found.metadata()))
+            else:
+                excluded.write(_line(asdict(found)))
         names.check()
         result = summary.finish()
     write_json(folder / "summary.json", result)
     return result
+
+
+def prepare_part(config: DataConfig, share: Share, folder: Path, advance: Callable[[int], object]) -> None:
+    """Judge a share of the documents, each by itself, for `build_corpus` to put together when all shares are there."""
+    rules = make_rules(config.rules, config.exclude)
+    with write_part(folder, share) as part:
+        for number, make in enumerate(_read_all(config)):
+            if share.has(number):
+                judged = judge(make(), rules)
+                advance(judged.found.n_bytes)
+                part.write(number, judged)
+            part.items = number + 1
+
+
+def _judge_all(config: DataConfig, first: Sequence[Rule]) -> Iterator[Judged]:
+    rules = [*first, *make_rules(config.rules, config.exclude)]
+    return (judge(make(), rules) for make in _read_all(config))
+
+
+def _read_all(config: DataConfig) -> Iterator[Make]:
+    for name, source in config.sources.items():
+        yield from read_source(name, source, Path(config.cache))
 
 
 class Names:
@@ -90,16 +120,16 @@ class Names:
         self._seen: dict[str, set[str]] = {kind: set() for kind in self._wanted}
         self._wanted["sources"], self._seen["sources"] = exclude.sources, set()
 
-    def see(self, found: Document | Excluded) -> None:
+    def see(self, judged: Judged) -> None:
         """Remember a document's names, if any is looked for: a large corpus has millions."""
         if not any(self._wanted.values()):
             return
+        found = judged.found
         source, name = found.id.split("/", 1)
         self._seen["authors"].update(found.authors)
         self._seen["ids"].update((found.id, name))
         self._seen["sources"].add(source)
-        if isinstance(found, Document):
-            self._seen["titles"].add(found.title)
+        self._seen["titles"].add(judged.title)
 
     def check(self) -> None:
         """Raises BadInput naming the first that no document bears, and the nearest that one does."""
@@ -109,23 +139,6 @@ class Names:
                     near = difflib.get_close_matches(name, self._seen[kind], n=3, cutoff=0.6)
                     hint = f"; did you mean {' or '.join(near)}?" if near else ""
                     raise BadInput(f"data.exclude.{kind}: no document has {printable(name)!r}{printable(hint)}")
-
-
-def judge(found: Document | Excluded, rules: Iterable[Rule]) -> Document | Excluded:
-    """The document as it goes in, or why it does not: the first rule that takes it out."""
-    if isinstance(found, Excluded):
-        return found
-    words = words_of(found.text)
-    read = found if words == found.text else replace(found, text=words, n_bytes=len(words.encode()))
-    for rule in rules:
-        verdict = rule.check(found if rule.whole else read)
-        if verdict is not None:
-            about = {key: getattr(found, key) for key in ("id", "sha256", "url", "authors", "n_bytes")}
-            value, reason = verdict
-            return Excluded(
-                **about, stage="rules", rule=rule.name, rule_version=rule.version, value=value, reason=reason
-            )
-    return found if found.language else replace(found, language=detect_language(words))
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -144,8 +157,8 @@ class Summary:
         self._ids: set[str] = set()
         self._first_reason = ""
 
-    def add(self, item: Document | Excluded) -> None:
-        """Count one document, kept or excluded."""
+    def add(self, item: Found, personal_data: Mapping[str, int] | None = None) -> None:
+        """Count one document, kept or excluded; what looks like personal data in it, where that is not known yet."""
         self.tally.seen += 1
         if item.id in self._ids:
             raise BadInput(f"{item.id}: two documents of this id; the ids within a source must differ")
@@ -160,7 +173,7 @@ class Summary:
         about = item.metadata()
         about.pop("retrieved")  # the day of the download changes no text
         self._documents.update(canonical_json(about) + b"\n")
-        self._personal.update(find_personal_data(words_of(item.text)))
+        self._personal.update(find_personal_data(words_of(item.text)) if personal_data is None else personal_data)
         for author in item.authors or ("unknown",):
             self._count("author", author, item.n_bytes)
         for name in ("language", "licence", "source", "split"):

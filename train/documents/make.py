@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from train.documents.configs import FIELDS, SourceConfig
@@ -10,14 +10,18 @@ from train.documents.examples import example_text
 from train.records import BadInput, Document, Excluded, printable
 
 Found = Document | Excluded
+Make = Callable[[], Found]  # what was read, before it is looked at
 Record = Mapping[str, Any]
 
 
-def make_document(name: str, source: SourceConfig, record: Record, raw: bytes | None) -> Found:
-    """One record, and the bytes of its text (or None: the text is a column), as a Document or an Excluded."""
-    if raw is None:
-        text = example_text(record) or str(record.get(source.fields.get("text", "text")) or "")
-        raw = text.encode("utf-8", "surrogatepass")
+def text_of(source: SourceConfig, record: Record) -> bytes:
+    """The text of a record whose text is a column."""
+    text = example_text(record) or str(record.get(source.fields.get("text", "text")) or "")
+    return text.encode("utf-8", "surrogatepass")
+
+
+def make_document(name: str, source: SourceConfig, record: Record, raw: bytes) -> Found:
+    """One record, and the bytes of its text, as a Document or an Excluded."""
     columns = {key: _clean(value) for key, value in record.items()}
     values = {key: _field(source, columns, key) for key in FIELDS if key != "authors"}
     authors = _authors(source, columns)

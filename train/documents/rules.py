@@ -1,17 +1,13 @@
 """The rules that leave a document out. Each has a name and a version; changing what a rule does changes its version.
 
-A rule looks at one document and answers None (it stays) or what it measured and why the document goes.
-Rules that need to remember earlier documents (duplicates) are objects; the others are functions of the config.
+A rule looks at one document and answers None (it stays) or what it measured and why the document goes. Those that hold
+a document against earlier ones stand in train.documents.duplicates.
 """
 
-import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from zlib import crc32
-
-import numpy as np
-import numpy.typing as npt
+from functools import lru_cache
 
 from train.documents.licences import is_known, refusal
 from train.records import BadInput, Document
@@ -59,7 +55,7 @@ class Rule:
 
 
 def make_rules(config: RulesConfig, exclude: ExcludeConfig) -> list[Rule]:
-    """The rules in the order in which a document meets them: the cheap ones first, duplicates last."""
+    """The rules in the order in which a document meets them: the cheap ones first."""
     return [
         Rule("exclude", 1, lambda document: _excluded(document, exclude)),
         Rule("licence", 1, lambda document: _licence(document, config.licences)),
@@ -67,8 +63,6 @@ def make_rules(config: RulesConfig, exclude: ExcludeConfig) -> list[Rule]:
         Rule("control_characters", 1, _control_characters),
         Rule("language", 1, lambda document: _language(document, config.languages)),
         Rule("personal_data", 1, lambda document: _personal_data(document, config.max_personal_data)),
-        Rule("duplicate", 1, ExactDuplicates()),
-        Rule("near_duplicate", 2, NearDuplicates(config.near_duplicate_similarity)),
     ]
 
 
@@ -128,7 +122,8 @@ _PERSONAL = {
 }
 
 
-def find_personal_data(text: str) -> dict[str, int]:
+@lru_cache(maxsize=1)  # the rule asks, and whoever counts what is kept asks again
+def find_personal_data(text: str) -> Mapping[str, int]:
     """How many items of each kind stand in the text; numbers with a check digit count only where it holds."""
     valid = {"iban": _iban_holds, "card": _luhn_holds}
     counts = {
@@ -159,75 +154,3 @@ def _personal_data(document: Document, limit: int) -> Verdict:
         return None
     value = ", ".join(f"{kind} {count}" for kind, count in counts.items())
     return value, f"more than {limit} items that look like personal data or secrets"
-
-
-class ExactDuplicates:
-    """Leaves out a text that is another's but for case and spacing."""
-
-    def __init__(self) -> None:
-        self._seen: dict[bytes, str] = {}
-
-    def __call__(self, document: Document) -> Verdict:
-        """The earlier document of the same text, if there is one."""
-        digest = hashlib.sha256(" ".join(document.text.casefold().split()).encode()).digest()
-        earlier = self._seen.setdefault(digest, document.id)
-        return None if earlier == document.id else (earlier, "the same text as an earlier document")
-
-
-class NearDuplicates:
-    """Leaves out a text whose sets of five words in a row overlaps an earlier one's: MinHash and banding (LSH).
-
-    Broder, "On the resemblance and containment of documents", 1997. The last `_REMEMBERED` texts that were kept are
-    remembered, each by its sketch, and by one place for each of its bands in a table of fixed size, where a later text
-    takes an earlier one's: memory is bounded (220 MB, taken as it is needed), however many documents come.
-    """
-
-    _HASHES = 128
-    _BANDS = 32  # of 4 hashes: a pair of similarity 0.7 is looked at with a chance of 99.98 %, of 0.5 with 87 %
-    _REMEMBERED = 2**18
-    _PLACES = 2**24
-
-    def __init__(self, similarity: float) -> None:
-        self._similarity = similarity
-        self._count = 0
-        self._ids: list[str] = []
-        self._sketches = np.zeros((self._REMEMBERED, self._HASHES), np.uint32)
-        self._places = np.zeros(self._PLACES, np.uint32)  # the number of a text, from 1; 0 where there is none
-
-    def __call__(self, document: Document) -> Verdict:
-        """The earlier document that this one is alike to, if there is one."""
-        sketch = _sketch(document.text, self._HASHES)
-        places = self._places_of(sketch)
-        for number in np.unique(self._places[places]).tolist():
-            if number > max(0, self._count - self._REMEMBERED):
-                slot = (number - 1) % self._REMEMBERED
-                likeness = float((self._sketches[slot] == sketch).mean())
-                if likeness >= self._similarity:
-                    return (
-                        f"{self._ids[slot]} {likeness:.2f}",
-                        f"at least {self._similarity} alike to an earlier document",
-                    )
-        self._remember(document.id, sketch, places)
-        return None
-
-    def _places_of(self, sketch: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
-        """Where the bands of a sketch stand in the table, (bands,) int64."""
-        bands = np.ascontiguousarray(sketch.reshape(self._BANDS, -1), "<u4")
-        return np.array([crc32(band.tobytes(), number) % self._PLACES for number, band in enumerate(bands)])
-
-    def _remember(self, identity: str, sketch: npt.NDArray[np.uint32], places: npt.NDArray[np.int64]) -> None:
-        slot = self._count % self._REMEMBERED
-        self._ids[slot : slot + 1] = [identity]
-        self._sketches[slot] = sketch
-        self._count += 1
-        self._places[places] = self._count
-
-
-def _sketch(text: str, hashes: int) -> npt.NDArray[np.uint32]:
-    """The MinHash of a text's sets of five words in a row, (hashes,) uint32."""
-    import rensa
-
-    sketch = rensa.RMinHash(num_perm=hashes, seed=42)
-    words = re.findall(r"\w+", text.casefold())
-    sketch.update([" ".join(words[i : i + 5]) for i in range(max(1, len(words) - 4))])
-    return np.array(sketch.digest(), np.uint32)

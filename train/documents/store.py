@@ -1,6 +1,6 @@
 """Documents on disk: Parquet, one file per split, written and read a few documents at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from train.records import BadInput, Document, Excluded, printable, read_json, re
 
 SPLITS = ("train", "validation")
 
-_GROUP = 64
+GROUP = 64
 _COLUMNS = (
     *("id", "sha256", "text", "source", "url", "authors", "title", "date", "language"),
     *("licence", "licence_basis", "retrieved", "n_bytes", "split"),
@@ -28,7 +28,7 @@ def read_documents(folder: Path, split: str) -> Iterator[Document]:
     path = documents_file(folder, split)
     try:
         with parquet.ParquetFile(path) as file:
-            for group in file.iter_batches(batch_size=_GROUP):
+            for group in file.iter_batches(batch_size=GROUP):
                 for row in group.to_pylist():
                     yield Document(**{**row, "authors": tuple(row["authors"])})
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -87,43 +87,58 @@ def read_release_documents(folder: Path) -> Iterator[Document | Excluded]:
             raise BadInput(f"{folder}/data/excluded.jsonl: a line without {printable(str(error))}") from error
 
 
-class DocumentWriter:
-    """Appends documents to an open Parquet file in groups."""
+class RowWriter:
+    """Appends rows to an open Parquet file in groups. `kinds`: the columns that are no text, by name."""
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, columns: Sequence[str], kinds: Mapping[str, Any]) -> None:
         import pyarrow as arrow
         from pyarrow import parquet
 
-        kinds = {"n_bytes": arrow.int64(), "authors": arrow.list_(arrow.string())}
-        self._schema = arrow.schema([(name, kinds.get(name, arrow.large_string())) for name in _COLUMNS])
+        self._schema = arrow.schema([(name, kinds.get(name, arrow.large_string())) for name in columns])
         self._table = arrow.Table
         self._writer = parquet.ParquetWriter(file, self._schema, compression="zstd")
         self._group: list[dict[str, Any]] = []
 
-    def write(self, document: Document) -> None:
-        """Add one document."""
-        row = {name: getattr(document, name) for name in _COLUMNS}
-        self._group.append({**row, "authors": list(document.authors)})
-        if len(self._group) >= _GROUP:
+    def write(self, row: dict[str, Any]) -> None:
+        """Add one row."""
+        self._group.append(row)
+        if len(self._group) >= GROUP:
             self._flush()
 
     def _flush(self) -> None:
         self._writer.write_table(self._table.from_pylist(self._group, schema=self._schema))
         self._group = []
 
-    def close(self) -> None:
-        """Write what is left and the file's end."""
+    def close(self, about: Mapping[str, str] | None = None) -> None:
+        """Write what is left, what is to be said of the whole, and the file's end."""
         if self._group:
             self._flush()
+        if about:
+            self._writer.add_key_value_metadata(about)
         self._writer.close()
+
+
+class DocumentWriter:
+    """Appends documents to an open Parquet file."""
+
+    def __init__(self, rows: RowWriter) -> None:
+        self._rows = rows
+
+    def write(self, document: Document) -> None:
+        """Add one document."""
+        row = {name: getattr(document, name) for name in _COLUMNS}
+        self._rows.write({**row, "authors": list(document.authors)})
 
 
 @contextmanager
 def write_documents(folder: Path, split: str) -> Iterator[DocumentWriter]:
     """A writer whose file appears when it is complete."""
+    import pyarrow as arrow
+
+    kinds = {"n_bytes": arrow.int64(), "authors": arrow.list_(arrow.string())}
     with write_atomically(documents_file(folder, split), "wb") as file:
-        writer = DocumentWriter(file)
+        rows = RowWriter(file, _COLUMNS, kinds)
         try:
-            yield writer
+            yield DocumentWriter(rows)
         finally:
-            writer.close()
+            rows.close()

@@ -5,8 +5,9 @@ The same command again skips what is done and goes on with what was interrupted.
 made from something else is never overwritten.
 """
 
+from train.recipe.corpus import prepare
 from train.recipe.run import Run
 from train.recipe.stages import fetch_for, run_recipe
 from train.run import Stopped
 
-__all__ = ["Run", "Stopped", "fetch_for", "run_recipe"]
+__all__ = ["Run", "Stopped", "fetch_for", "prepare", "run_recipe"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from train.batches import Objective, build_objective
 from train.config import Config, config_digest, public, resolved, to_yaml
-from train.documents import SPLITS, Kind, build_corpus, read_documents
+from train.documents import SPLITS, build_corpus, read_documents, shared_out
 from train.evaluate import (
     Reader,
     Text,
@@ -22,7 +22,8 @@ from train.evaluate import (
 from train.model import LanguageModel, build_model
 from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine, master_weights, settle
 from train.parallel import Replicas
-from train.records import BadInput, Json, digest_file, read_json, write_atomically, write_json
+from train.recipe.corpus import files_of, parts_folder
+from train.records import BadInput, Json, read_json, write_atomically, write_json
 from train.run import (
     RunFolder,
     check_operations,
@@ -79,21 +80,18 @@ class Run:
         return chosen
 
     def documents_inputs(self) -> dict[str, Any]:
-        """The files of a folder are part of what the corpus is made from; a package or a revision is pinned."""
-        return {
-            name: {
-                path.relative_to(source.path).as_posix(): digest_file(path)
-                for path in Path(source.path).rglob("*")
-                if path.is_file() and path.name.isprintable()
-            }
-            for name, source in self.config.data.sources.items()
-            if source.kind is Kind.files and Path(source.path).is_dir()
-        }
+        """What the corpus is made from beside the config."""
+        return files_of(self.config.data)
 
     def make_documents(self) -> Json:
         """documents/: the corpus and what was left out."""
         with progress("documents", 0, "B") as bar:
-            summary = build_corpus(self.config.data, self.folder / "documents", bar.update)
+            parts = parts_folder(self.config)
+            if shares := shared_out(parts):
+                say(f"documents  judged before, in {shares} parts in {parts}")
+            summary = build_corpus(
+                self.config.data, self.folder / "documents", bar.update, parts=parts if shares else None
+            )
         left_out = ", ".join(f"{rule} {count}" for rule, count in summary["excluded"].items()) or "none"
         say(f"documents  {summary['kept']} kept of {summary['seen']}; left out: {left_out}")
         return summary

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from train.verbs.free import audit, compare, rebuild, remake, trace, withdraw
 from train.verbs.plan import plan
 from train.verbs.requeue import requeue_job
-from train.verbs.run import fetch, run
+from train.verbs.run import fetch, prepare, run
 from train.verbs.speak import chat, evaluate, generate
 
 __all__ = ["VERBS", "run"]
 
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "fetch": fetch,
+    "prepare": prepare,
     "generate": generate,
     "chat": chat,
     "evaluate": evaluate,

@@ -80,3 +80,36 @@ def fetch(words: list[str]) -> int:
     write_json(json_file, fetched)
     print("\n".join(fetched) or "nothing to fetch beforehand")
     return 0
+
+
+_PREPARE_HELP = """python -m train prepare --part I --of N +experiment=NAME [...]
+
+Read and judge one of N shares of the corpus's documents, I counting from 0: for an array of jobs (slurm/corpus.sbatch),
+where one process would take hours. Parts are written into cache/parts/. When all are there, a run with the same data
+puts them together: the same documents, in the same order, with the same digest as if it had judged them itself.
+A part that is there is not done again.
+"""
+
+
+def prepare(words: list[str]) -> int:
+    """A share of the corpus."""
+    if "--help" in words or "-h" in words or not words:
+        print(_PREPARE_HELP)
+        return 0 if words else 2
+    json_file, numbers = take(words, "--json"), [take(words, option) for option in ("--part", "--of")]
+    from train.cluster import use_caches
+    from train.config import compose
+    from train.documents import Share
+    from train.recipe import prepare as prepare_share
+    from train.records import BadInput
+
+    try:
+        share = Share(*(int(number or "") for number in numbers))
+    except ValueError as error:
+        raise BadInput(
+            str(error) if isinstance(error, BadInput) else "prepare needs --part I --of N, two numbers"
+        ) from error
+    config = compose(words)
+    use_caches(Path(config.data.cache))
+    write_json(json_file, str(prepare_share(config, share)))
+    return 0
