@@ -6,17 +6,14 @@ Writes benchmarks/results/families.json, and the table into docs/families.md bet
 release in RUNS keeps the figures of the release that was measured last; each row names its release and its commit.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import RESULTS, write_result
+from benchmarks.measure import earlier_result, write_result, write_table
 from train.release import read_release
 from train.release.cards import table
 
-PAGE = Path(__file__).parent.parent / "docs" / "families.md"
-BEGIN, END = "<!-- table: python -m benchmarks.families -->", "<!-- end of table -->"
 FAMILIES = ("gpt2", "bloom", "llama", "falcon", "bert", "t5", "xlnet")
 
 
@@ -55,8 +52,7 @@ def main() -> None:
     """Print the table; write it, and the figures."""
     runs = Path(sys.argv[1] if len(sys.argv) > 1 else "runs")
     folders = {name: runs / ("tiny" if name == "llama" else f"tiny-{name}") / "release" for name in FAMILIES}
-    result = RESULTS / "families.json"
-    found = json.loads(result.read_text("utf-8"))["families"] if result.is_file() else {}
+    found = earlier_result("families").get("families", {})
     found |= {name: figures(read_release(folder)) for name, folder in folders.items() if folder.is_dir()}
     found = {name: found[name] for name in FAMILIES if name in found}
     head = ("family", "parameters", "tokens", "seconds", "bits per byte", "5-gram", "unigram", "under the 5-gram")
@@ -64,9 +60,7 @@ def main() -> None:
     text = table(head, [*(row(name, values) for name, values in found.items()), *missing])
     print(text)
     write_result("families", {"families": found})
-    page = PAGE.read_text("utf-8")
-    before, after = page.split(BEGIN)[0], page.split(END)[1]
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", "utf-8")
+    write_table("families", "families", text)
 
 
 if __name__ == "__main__":

@@ -7,17 +7,14 @@ benchmarks/results/labels.json, and the table into docs/fine-tuning.md between i
 RUNS keeps the figures of the release that was measured last.
 """
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import RESULTS, write_result
+from benchmarks.measure import earlier_result, write_result, write_table
 from train.release import read_release
 from train.release.markdown import table
 
-PAGE = Path(__file__).parent.parent / "docs" / "fine-tuning.md"
-BEGIN, END = "<!-- table: python -m benchmarks.labels -->", "<!-- end of table -->"
 PURPOSES, FAMILIES = ("tag", "classify", "extract"), ("bert", "xlnet")
 
 
@@ -49,16 +46,14 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
 def main() -> None:
     """Print the table; write it, and the figures."""
     runs = Path(sys.argv[1] if len(sys.argv) > 1 else "runs")
-    result = RESULTS / "labels.json"
-    found = json.loads(result.read_text("utf-8"))["releases"] if result.is_file() else {}
+    found = earlier_result("labels").get("releases", {})
     for name in (f"{family}-{purpose}" for purpose in PURPOSES for family in FAMILIES):
         if (runs / name / "release").is_dir():
             found[name] = figures(read_release(runs / name / "release"))
     made = table(("learned", "who", "scores", "held-out examples"), rows(found))
     print(made)
     write_result("labels", {"releases": found})
-    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{made}\n{END}{rest.partition(END)[2]}", "utf-8")
+    write_table("labels", "fine-tuning", made)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from train.numerics import describe_machine, uniform_integers
-from train.records import digest_file, write_json
+from train.records import digest_file, read_json, write_json
 from train.tokens import TokenStore, token_dtype
 
 RESULTS = Path(__file__).parent / "results"
+DOCS = Path(__file__).parent.parent / "docs"
 
 
 def write_result(name: str, values: dict[str, Any]) -> None:
@@ -20,6 +21,19 @@ def write_result(name: str, values: dict[str, Any]) -> None:
     assert asked is not None, "run it with python -m"
     command = " ".join(["python -m", asked.name.removesuffix(".__main__"), *sys.argv[1:]])
     write_json(RESULTS / f"{name}.json", {"command": command, "machine": describe_machine(), **values})
+
+
+def earlier_result(name: str) -> dict[str, Any]:
+    """What `write_result` wrote last; nothing where it never did."""
+    result = RESULTS / f"{name}.json"
+    return dict(read_json(result)) if result.is_file() else {}
+
+
+def write_table(name: str, page: str, text: str) -> None:
+    """Put the table of `python -m benchmarks.NAME` into docs/PAGE.md, between its two marks."""
+    begin, end, path = f"<!-- table: python -m benchmarks.{name} -->", "<!-- end of table -->", DOCS / f"{page}.md"
+    before, _, rest = path.read_text("utf-8").partition(begin)
+    path.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}", "utf-8")
 
 
 def random_tokens(folder: Path, vocab_size: int, count: int) -> TokenStore:

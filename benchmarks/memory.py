@@ -22,7 +22,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.families import FAMILIES
-from benchmarks.measure import write_result
+from benchmarks.measure import write_result, write_table
 from train.batches import load_batches
 from train.config import Config, compose
 from train.model import build_model
@@ -34,8 +34,6 @@ from train.release.cards import table
 from train.run import Job, LoggerConfig, Metrics
 from train.run.loop import prepare
 
-PAGE = Path(__file__).parent.parent / "docs" / "parallel.md"
-BEGIN, END = "<!-- table: python -m benchmarks.memory -->", "<!-- end of table -->"
 DECODERS = ("gpt2", "bloom", "llama", "falcon")
 SIZES = {
     "wide": [
@@ -163,8 +161,7 @@ def main() -> None:
     print(text)
     if not options.only and not options.words:
         write_result("memory", {"cases": found})
-        before, after = PAGE.read_text("utf-8").split(BEGIN)[0], PAGE.read_text("utf-8").split(BEGIN)[1].split(END)[1]
-        PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", "utf-8")
+        write_table("memory", "parallel", text)
 
 
 if __name__ == "__main__":

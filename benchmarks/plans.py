@@ -6,16 +6,13 @@ Nothing is measured and nothing computed: any machine gives the same table. What
 steps by `python -m benchmarks.memory`.
 """
 
-from pathlib import Path
-
+from benchmarks.measure import write_table
 from benchmarks.memory import needs_of
 from train.config import compose
 from train.plan import memory_of
 from train.records import BadInput
 from train.release.cards import table
 
-PAGE = Path(__file__).parent.parent / "docs" / "parallel.md"
-BEGIN, END = "<!-- table: python -m benchmarks.plans -->", "<!-- end of plans -->"
 COMMON = ["run.precision=bfloat16", "optim.sequences_per_step=32", "parallel.sequences_per_device=4"]
 SIZES = {
     "GPT-2 124M": ["model=gpt2_base", "tokenizer.vocab_size=50257"],
@@ -53,9 +50,7 @@ def main() -> None:
     for name, size in SIZES.items():
         rows.append((name, *(cell(size, plan) for plan in PLANS.values())))
         print(*rows[-1], sep="  ", flush=True)
-    page = PAGE.read_text("utf-8")
-    before, after = page.split(BEGIN)[0], page.split(BEGIN)[1].split(END)[1]
-    PAGE.write_text(f"{before}{BEGIN}\n{table(('', *PLANS), rows)}\n{END}{after}", "utf-8")
+    write_table("plans", "parallel", table(("", *PLANS), rows))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
     python -m benchmarks.tasks [TASK ...] [--model llama] [--runs runs] [--limit 100]
 
 A base that reads whole sheets is trained on English and French first (`tiny` with a window of 2,048 tokens), then tuned
-on each task's examples; every release is audited. What is there already is not done again; the table and
-benchmarks/results/tasks.json hold all that lies in the folder of runs. `--model t5`: one that reads and answers.
+on each task's examples; every release is audited. What is there already is not done again. `--model t5`: one that reads
+and answers. Writes benchmarks/results/tasks.json, and the table into docs/fine-tuning.md; what is not in the folder of
+runs keeps the figures that were measured last.
 """
 
 import argparse
@@ -14,10 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import write_result
+from benchmarks.measure import earlier_result, write_result, write_table
 from train.evaluate import TASKS
 from train.records import read_json
 from train.release import RECORD, read_release
+from train.release.markdown import table
 
 MODELS = ("llama", "t5")
 STEPS = 400
@@ -65,6 +67,7 @@ def found_in(runs: Path) -> dict[str, Any]:
             record, audit = read_release(release), read_json(audit_of(release))
             results = record["results"]
             found.setdefault(model, {})[task] = {
+                "steps": STEPS,
                 **results["task"],
                 "bits_per_byte": {name: results["bits_per_byte"][name] for name in ("total", "five_gram")},
                 "bits_per_byte_of_its_base": results["base"]["total"],
@@ -81,10 +84,11 @@ def found_in(runs: Path) -> dict[str, Any]:
     return found
 
 
-def table(found: dict[str, Any]) -> Iterator[str]:
-    """The rows, as Markdown."""
-    yield "| model | task | asked | measured by | without a model | its base | tuned |"
-    yield "|---|---|---|---|---|---|---|"
+HEAD = ("model", "task", "asked", "measured by", "without a model", "its base", "tuned")
+
+
+def rows(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Those of the table."""
     for model, tasks in found.items():
         for task, one in tasks.items():
             if task == "generate":
@@ -94,14 +98,14 @@ def table(found: dict[str, Any]) -> Iterator[str]:
                     yield from _rows(model, task + of, part)
 
 
-def _rows(model: str, task: str, part: dict[str, Any]) -> Iterator[str]:
+def _rows(model: str, task: str, part: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     scores = dict(part["scores"])
     tuned, base = scores.pop("tuned"), scores.pop("its base")
     for metric in tuned:
         without = ", ".join(f"{name} {marks[metric]['value']:.3f}" for name, marks in scores.items())
         mark, before = tuned[metric], base[metric]["value"]
         said = f"{mark['value']:.3f} ({mark['low']:.3f} to {mark['high']:.3f})"
-        yield f"| {model} | {task} | {part['asked']} | {metric} | {without} | {before:.3f} | {said} |"
+        yield model, task, str(part["asked"]), metric, without, f"{before:.3f}", said
 
 
 def main() -> None:
@@ -115,9 +119,13 @@ def main() -> None:
     if strange := set(given.task) - set(TASKS):
         parser.error(f"{min(strange)}: one of {', '.join(TASKS)}")
     make(given.runs, given.model, given.task or list(TASKS), given.limit)
-    found = found_in(given.runs)
-    write_result("tasks", {"steps": STEPS, "found": found})
-    print("\n".join(["", *table(found)]))
+    found = earlier_result("tasks").get("found", {})
+    for model, tasks in found_in(given.runs).items():
+        found[model] = found.get(model, {}) | tasks
+    made = table(HEAD, list(rows(found)))
+    print(made)
+    write_result("tasks", {"found": found})
+    write_table("tasks", "fine-tuning", made)
     for model, tasks in found.items():
         for task, one in tasks.items():
             if "read" in one:
