@@ -11,6 +11,7 @@ import argparse
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,31 +55,41 @@ def batches_of(config: Config, sequences: Sequences) -> list[Any]:
     return [sequences.batch(n, 0, step) for step, n in enumerate(numbers)]
 
 
-def bare(config: Config, batches: list[Any], choices: Choices) -> list[float]:
-    """Seconds of each step of a plain loop with the same parts."""
+def bare(config: Config, choices: Choices) -> Callable[[int, Any], float]:
+    """The step of a plain loop with the same parts: its number, from 1, and a batch in, the loss out."""
     model = build_model(config.model)
-    model.initialise(0)
+    model.initialise(config.run.seed)
     precision = Precision.DTYPE[choices.precision]
     optimizers = make_optimizers(config.optim, model, precision)
     apply_plan(model.blocks, config.parallel, compiling=choices.compile)
-    seconds = []
-    for step, batch in enumerate(batches):
-        start = time.perf_counter()
+
+    def step(number: int, batch: Any) -> float:
         tokens, targets = torch.from_numpy(batch.inputs["tokens"].copy()), torch.from_numpy(batch.targets.copy())
         with torch.autocast("cpu", precision, enabled=precision is not torch.float32):
             hidden = model.hidden(tokens)
         loss = linear_cross_entropy(
             hidden.flatten(0, 1), model.head.weight, targets.flatten(), precision=precision, compiling=choices.compile
         )
-        (loss / targets.numel()).backward()
+        loss = loss / targets.numel()
+        loss.backward()
         clip_gradients(model.parameters(), config.optim.clip_norm)
-        set_learning_rate(optimizers.values(), schedule_factor(config.optim, step))
+        set_learning_rate(optimizers.values(), schedule_factor(config.optim, number - 1))
         for optimizer in optimizers.values():
             optimizer.step()
             optimizer.zero_grad()
-        loss.item()
+        return loss.item()
+
+    return step
+
+
+def timed(step: Callable[[int, Any], Any], batches: list[Any]) -> list[float]:
+    """Seconds of each step."""
+    seconds = []
+    for number, batch in enumerate(batches, start=1):
+        start = time.perf_counter()
+        step(number, batch)
         seconds.append(time.perf_counter() - start)
-    return seconds[_WARM_UP:]
+    return seconds
 
 
 def plain(config: Config, batches: list[Any]) -> list[float]:
@@ -125,7 +136,7 @@ def main() -> None:
         for number in range(given.rounds):
             turns = {
                 "ours": lambda: ours(config, sequences, choices, folder / "run"),
-                "bare": lambda: bare(config, batches, choices),
+                "bare": lambda: timed(bare(config, choices), batches)[_WARM_UP:],
                 "plain": lambda: plain(config, batches),
             }
             for key in sorted(turns, reverse=number % 2 == 1):  # one way, then the other: a machine's speed drifts

@@ -28,7 +28,7 @@ from typing import Any
 
 from torch import distributed
 
-from benchmarks.loop import bare, batches_of, ratio
+from benchmarks.loop import bare, batches_of, ratio, timed
 from benchmarks.measure import median, write_result
 from train.config import Config, compose
 from train.model import build_model
@@ -38,7 +38,6 @@ from train.parallel import Mesh, Replicas, choose_plan, open_replicas, spread_mo
 from train.parallel.apply import _shard
 from train.parallel.mesh import ALONE
 from train.plan import Needs
-from train.records import Batch
 from train.run import Job, Precision, Step, prepare
 from train.run.keeper import Keeper
 
@@ -78,16 +77,6 @@ def sharded(job: Job) -> Step:
     return Step(job, make_optimizers(job.optim, job.model, Precision.DTYPE[job.choices.precision]))
 
 
-def timed(step: Step, batches: list[Batch]) -> list[float]:
-    """Seconds of each step."""
-    seconds = []
-    for number, batch in enumerate(batches, start=1):
-        start = time.perf_counter()
-        step(number, batch)
-        seconds.append(time.perf_counter() - start)
-    return seconds
-
-
 def take_turns(turns: Turns, rounds: int) -> dict[str, list[float]]:
     """The median of each, round by round: one way, then the other, for a machine's speed drifts."""
     times: dict[str, list[float]] = {key: [] for key in turns}
@@ -107,16 +96,16 @@ def compared(times: dict[str, list[float]], ours: str, theirs: str) -> dict[str,
 
 
 def measure_bare(size: str, rounds: int, steps: int, choices: Choices, folder: Path) -> dict[str, Any]:
-    """The empty plan beside no plan."""
+    """The empty plan beside no plan: the same losses, to the bit, and the seconds."""
     config = config_of(size, steps)
-    short = replace(config, optim=replace(config.optim, steps=steps + 4))  # `bare` leaves its first four out
     job = job_for(config, choices, folder)
-    batches, step = batches_of(short, job.sequences), prepare(job)
-    timed(step, batches[:_WARM_UP])
-    return compared(
-        take_turns({"ours": lambda: timed(step, batches[4:]), "bare": lambda: bare(short, batches, choices)}, rounds),
-        "ours", "bare",
-    )  # fmt: skip
+    batches = batches_of(replace(config, optim=replace(config.optim, steps=steps)), job.sequences)
+    steps_of = {"ours": prepare(job), "bare": bare(config, choices)}
+    for number, batch in enumerate(batches, start=1):
+        loss = steps_of["ours"](number, batch)[0]
+        assert loss == steps_of["bare"](number, batch), f"step {number} of the bare loop is another"
+    turns: Turns = {name: lambda step=step: timed(step, batches) for name, step in steps_of.items()}
+    return compared(take_turns(turns, rounds), "ours", "bare")
 
 
 def measure_fsdp(size: str, rounds: int, steps: int, choices: Choices, folder: Path) -> dict[str, Any]:
