@@ -210,7 +210,7 @@ MEASURES = {
 
 
 def main() -> None:
-    """Measure, print and write benchmarks/results/parallel-SIZE.json."""
+    """Measure, print and write benchmarks/results/parallel-SIZE-PART.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", default=",".join(MEASURES))
     parser.add_argument("--sizes", default="tiny,small")
@@ -223,14 +223,13 @@ def main() -> None:
     if given.one_of:
         print(json.dumps(one_of_several(given.sizes, given.steps, choices)))
         return
+    common = {"choices": choices.record(), "rounds": given.rounds, "steps": given.steps}
     for size in given.sizes.split(","):
-        found: dict[str, Any] = {}
         for part in given.parts.split(","):
             with tempfile.TemporaryDirectory() as folder:
-                found[part] = MEASURES[part](size, given.rounds, given.steps, choices, Path(folder))
-            print(size, part, json.dumps(found[part], indent=2), flush=True)
-        values = {**found, "choices": choices.record(), "rounds": given.rounds, "steps": given.steps}
-        write_result(f"parallel-{size}", values)
+                found = MEASURES[part](size, given.rounds, given.steps, choices, Path(folder))
+            print(size, part, json.dumps(found, indent=2), flush=True)
+            write_result(f"parallel-{size}-{part}", {**found, **common})
 
 
 if __name__ == "__main__":
