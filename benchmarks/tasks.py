@@ -92,6 +92,17 @@ def rows(found: dict[str, Any]) -> Iterator[tuple[str, ...]]:
     for model, tasks in found.items():
         for task, one in tasks.items():
             if task == "generate":
+                bits = one["bits_per_byte"]
+                without = f"5-gram {bits['five_gram']:.3f}, unigram {bits['unigram']:.3f}"
+                yield (
+                    model,
+                    task,
+                    "held-out texts",
+                    "bits per byte (less is better)",
+                    without,
+                    f"{bits['total']:.3f}",
+                    "-",
+                )
                 continue
             for part, of in (one, ""), (one.get("unread"), ", unread alone"):
                 if part:
