@@ -6,7 +6,7 @@ from train.evaluate.baselines import TASKS, Task, answer_without_a_model, score
 from train.evaluate.bias import expected_groups
 from train.evaluate.bits_per_byte import EvaluateConfig, Measured, Text, evaluate_texts, read_texts
 from train.evaluate.chance import MOST_SEEDS, Z, bootstrap, is_within, prediction_bounds
-from train.evaluate.exam import READ, mark_exam
+from train.evaluate.exam import ANSWERS, READ, mark_exam, write_answers
 from train.evaluate.examples import read_examples
 from train.evaluate.five_gram import FiveGram, yardstick_bits_per_byte
 from train.evaluate.guesses import guesses
@@ -16,6 +16,7 @@ from train.evaluate.results import Score, TaskResult
 from train.evaluate.tasks import prepare_tasks, run_tasks
 
 __all__ = [
+    "ANSWERS",
     "MOST_SEEDS",
     "READ",
     "TASKS",
@@ -51,5 +52,6 @@ __all__ = [
     "run_tasks",
     "score",
     "score_labels",
+    "write_answers",
     "yardstick_bits_per_byte",
 ]

@@ -1,10 +1,14 @@
 """A task's held-out questions, and how well each of those who were asked has answered: models, and baselines."""
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from train.evaluate.baselines import Example, answer_without_a_model, score
+from train.records import write_atomically
 
+ANSWERS = PurePosixPath("evaluation/answers.jsonl")  # in a release
 READ = 0.5  # of an answer's tokens: from there on it counts as one that was read before
 
 
@@ -37,3 +41,13 @@ def _scores(
         marks = score(task, [said[number] for number in numbers], wanted)
         found[who] = {name: {key: round(x, 4) for key, x in mark._asdict().items()} for name, mark in marks.items()}
     return {"asked": len(numbers), "scores": found}
+
+
+def write_answers(
+    path: Path, ids: Sequence[str], said: Mapping[str, Sequence[str]], tokens: Sequence[Sequence[int]]
+) -> None:
+    """A line for each question: the id of its example, what each has answered, and the tokens of the first's answer."""
+    with write_atomically(path) as file:
+        for id, answer, *texts in zip(ids, tokens, *said.values(), strict=False):
+            row = {"id": id, **dict(zip(said, texts, strict=True)), "tokens": list(answer)}
+            file.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")

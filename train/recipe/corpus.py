@@ -28,11 +28,11 @@ def parts_folder(config: Config) -> Path:
     return Path(config.data.cache) / "parts" / digest_json(made_from)[:16]
 
 
-def prepare(config: Config, share: Share) -> Path:
-    """Judge a share of the documents; where that was done before, it is not done again. Returns its file."""
+def prepare(config: Config, part: int, shares: int) -> Path:
+    """Judge one of `shares` shares of the documents, counted from 0, unless it was done before. Returns its file."""
     if config.tune.on:
         raise BadInput("a tuning's examples are few, and what is one depends on its base: its run judges them itself")
-    folder = parts_folder(config)
+    share, folder = Share(part, shares), parts_folder(config)
     file = share.file(folder)
     if file.is_file():
         say(f"part       {file}: done before")

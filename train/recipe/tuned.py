@@ -1,6 +1,6 @@
 """The stages of a run that tunes a model: other rules, examples in place of a text, and two scores side by side."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from train.config import Config, resolved
 from train.documents import SPLITS, Rule, build_corpus, read_documents
 from train.evaluate import (
+    ANSWERS,
     TASKS,
     Asked,
     FiveGram,
@@ -17,6 +18,7 @@ from train.evaluate import (
     mark_exam,
     read_answers,
     read_examples,
+    write_answers,
 )
 from train.model import LanguageModel
 from train.numerics import digest_tensors
@@ -24,9 +26,9 @@ from train.parallel import Replicas
 from train.recipe.run import Run
 from train.records import BadInput, Json
 from train.run import progress, say
-from train.sample import Sampling, Speaker
+from train.sample import Reply, Sampling, Speaker
 from train.scoring import look_up, told_before
-from train.tokens import ExampleStore, TokenStore, load_chat, load_tokenizer, write_examples
+from train.tokens import ExampleStore, Message, TokenStore, load_chat, load_tokenizer, write_examples
 from train.training import lesson_in
 from train.tune import Base, TuneName, merge, open_base, rules_of, save_adapter
 
@@ -131,10 +133,13 @@ class TunedRun(Run):
         held_out = held_out[: self.config.evaluate.limit or _ASKED]
         longest = _usual_length(ExampleStore(self.folder / "tokens", "train"))
         with progress("answers", 2 * len(held_out), "answer") as bar:
-            said = {
-                "tuned": self._answers(model, held_out, longest, bar.update),
-                "its base": self._answers(base, held_out, longest, bar.update),
+            replies = {
+                who: [*self._answers(speaking, held_out, longest, bar.update)]
+                for who, speaking in (("tuned", model), ("its base", base))
             }
+        said = {who: [reply.text() for reply in given] for who, given in replies.items()}
+        ids, tokens = [one.answer.id for one in asked], [reply.said for reply in replies["tuned"]]
+        write_answers(self.folder / ANSWERS.name, ids, said, tokens)
         told = told_before(self.base.folder, [one.answer for one in asked[: len(held_out)]])
         found = mark_exam(self.task, train, held_out, said, told) | {"longest_answer": longest}
         for who, marks in found["scores"].items():
@@ -145,13 +150,15 @@ class TunedRun(Run):
 
     def _answers(
         self, model: LanguageModel, held_out: list[tuple[str, str]], longest: int, advance: Callable[[int], object]
-    ) -> list[str]:
-        tokens, said = self.folder / "tokens", []
+    ) -> Iterator[Reply]:
+        tokens = self.folder / "tokens"
         speaker = Speaker(model, load_tokenizer(tokens), self.vocabulary(), load_chat(tokens))
         for question, _ in held_out:
-            said.append(speaker.say(question, Sampling(temperature=0.0, max_tokens=longest)))
+            reply = speaker.reply([Message("user", question)])
+            for _ in reply.steps(Sampling(temperature=0.0, max_tokens=longest)):
+                pass
             advance(1)
-        return said
+            yield reply
 
     def lineage(self) -> list[dict[str, str]]:
         """The base first, whose weights these begin from."""
@@ -163,6 +170,8 @@ class TunedRun(Run):
     def beside(self) -> dict[str, Path]:
         """The base's release.json and sums; the adapters."""
         files = dict(self.base.papers())
+        if (answers := self.folder / ANSWERS.name).is_file():
+            files[str(ANSWERS)] = answers
         if self.config.tune.name is TuneName.lora:
             files |= {f"adapter/{path.name}": path for path in sorted((self.folder / "adapter").iterdir())}
         return files

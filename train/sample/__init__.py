@@ -3,6 +3,6 @@
 from train.sample.ahead import new_tokens
 from train.sample.draw import Draw, Option, Sampling
 from train.sample.opening import open_speaker, speak
-from train.sample.speaker import Answer, Speaker, Step
+from train.sample.speaker import Answer, Reply, Speaker, Step
 
-__all__ = ["Answer", "Draw", "Option", "Sampling", "Speaker", "Step", "new_tokens", "open_speaker", "speak"]
+__all__ = ["Answer", "Draw", "Option", "Reply", "Sampling", "Speaker", "Step", "new_tokens", "open_speaker", "speak"]

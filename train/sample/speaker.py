@@ -46,7 +46,7 @@ class Speaker:
         """`prompt` as the model takes it, and nothing written yet: as a message, if it was tuned to answer these."""
         return self.complete(prompt) if self.chat is None else self.reply([Message("user", prompt)])
 
-    def reply(self, messages: Sequence[Message]) -> "Answer":
+    def reply(self, messages: Sequence[Message]) -> "Reply":
         """A conversation, and nothing yet written of the next message."""
         if self.chat is None:
             raise BadInput("this model has no chat template: it takes texts, and was not tuned to converse")
@@ -155,6 +155,33 @@ class Reply(Answer):
     def __init__(self, speaker: Speaker, asked: list[int]) -> None:
         super().__init__(speaker, [], [0], len(asked))
         self._asked, self._new = asked, list[int]()
+
+    @property
+    def said(self) -> list[int]:
+        """The tokens that were written so far."""
+        return list(self._new)
+
+    @torch.no_grad()
+    def behind(self, said: Sequence[int]) -> list[float]:
+        """Of each of these tokens, were they the answer: by how many nats it is less likely than the likeliest.
+
+        What is written at temperature 0 is nowhere behind, but for rounding. Only what fits into the model's window
+        together with what was asked is looked at.
+        """
+        model, vocabulary = self.speaker.model, self.speaker.vocabulary
+
+        def row(tokens: Sequence[int]) -> torch.Tensor:
+            return torch.tensor([tokens], device=device_of(model))
+
+        if isinstance(model, T5):
+            hidden = model.hidden(row(self._asked), row([vocabulary.need("pad"), *said[:-1]]))[0]
+        else:
+            window = [*self._asked, *said[:-1]][: model.config.seq_len]
+            hidden = model.hidden(row(window))[0, len(self._asked) - 1 :]
+        logits = model.head(hidden).float()[:, : vocabulary.size]
+        chosen = logits.gather(1, row(said[: len(logits)]).T)[:, 0]
+        behind: list[float] = (logits.amax(1) - chosen).tolist()
+        return behind
 
     def _so_far(self) -> list[int]:
         return self._new

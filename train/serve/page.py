@@ -72,7 +72,7 @@ class Page:
         prompt, ahead = asked.text("prompt"), self._line.ahead()
         if self._opened.converses:
             before = asked.messages("before") if asked.has("before") else []
-            answer = await run_sync(self._opened.speaker.reply, [*before, Message("user", prompt)])
+            answer: Answer = await run_sync(self._opened.speaker.reply, [*before, Message("user", prompt)])
             pieces = [prompt, ""]
         else:
             answer = check(await run_sync(self._opened.speaker.complete, prompt))

@@ -99,17 +99,12 @@ def prepare(words: list[str]) -> int:
     json_file, numbers = take(words, "--json"), [take(words, option) for option in ("--part", "--of")]
     from train.cluster import use_caches
     from train.config import compose
-    from train.documents import Share
     from train.recipe import prepare as prepare_share
     from train.records import BadInput
 
-    try:
-        share = Share(*(int(number or "") for number in numbers))
-    except ValueError as error:
-        raise BadInput(
-            str(error) if isinstance(error, BadInput) else "prepare needs --part I --of N, two numbers"
-        ) from error
+    if not all(number and number.isdecimal() for number in numbers):
+        raise BadInput("prepare needs --part I --of N, two numbers")
     config = compose(words)
     use_caches(Path(config.data.cache))
-    write_json(json_file, str(prepare_share(config, share)))
+    write_json(json_file, str(prepare_share(config, *(int(number or 0) for number in numbers))))
     return 0

@@ -7,7 +7,7 @@ from typing import Any
 
 from train.evaluate import is_within, measure_again
 from train.hugging_face import from_hugging_face
-from train.libre.audit import data, free
+from train.libre.audit import data, exam, free
 from train.libre.audit.finding import Answer, Checks, Status, failed, verified
 from train.libre.audit.subject import Subject
 from train.model import LanguageModel
@@ -243,6 +243,8 @@ def scores(subject: Subject) -> Answer:
         return failed("release.json and evaluation/results.json state different results")
     if not found["same"]:
         return failed(f"{found['stated']:.4f} bits per byte are stated, {found['measured']:.4f} were measured")
+    if wrong := exam.wrong_answers(subject):
+        return failed(wrong)
     return verified(f"measured again: {found['measured']:.4f} bits per byte, as stated{_asked(subject)}")
 
 
@@ -250,11 +252,12 @@ def _asked(subject: Subject) -> str:
     """Which tasks' scores are stated, by whom: they are not asked again here, what they ask is not in the release."""
     results = subject.record["results"]
     task = {results["task"]["name"]: results["task"]} if "task" in results else {}
-    by = {"its publisher": {**task, **results.get("tasks", {})}}
+    again = f"; {', '.join(task)}: the answers are its own, and marked as stated" if exam.has_answers(subject) else ""
+    by = {"its publisher": {**({} if again else task), **results.get("tasks", {})}}
     for later in subject.evaluations():
         by[str(later["by"])] = by.get(str(later["by"]), {}) | later["tasks"]
     said = [f"{', '.join(tasks)} (by {who})" for who, tasks in by.items() if tasks]
-    return printable(f"; declared, not asked again: {'; '.join(said)}")[:240] if said else ""
+    return again + (printable(f"; declared, not asked again: {'; '.join(said)}")[:240] if said else "")
 
 
 CHECKS: Checks = {
