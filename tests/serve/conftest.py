@@ -64,13 +64,14 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def serving(opened: Opened) -> Iterator[Served]:
-    with pytest.MonkeyPatch.context() as patch, bind(0) as bound:
-        patch.setattr(Auditor, "audit", _no_audit)
+    with bind(0) as bound:
         port = bound.getsockname()[1]
         server = Server(opened, port)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-        thread.start()
-        wait_for(lambda: server.started)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Auditor, "audit", _no_audit)  # it begins with the server
+            thread.start()
+            wait_for(lambda: server.started)
         yield Served(opened, port, server.line)
         server.should_exit = True
         thread.join(20)

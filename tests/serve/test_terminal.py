@@ -87,7 +87,7 @@ def test_in_a_real_terminal(release: Path, index: Path) -> None:
     child, main = pty.fork()
     if child == 0:
         os.chdir(ROOT)
-        os.execve(words[0], [*words, "--max-tokens", "2000"], {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "xterm"})
+        os.execve(words[0], [*words, "--max-tokens", "100000"], {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "xterm"})
     seen = ""
 
     def until(wanted: str, seconds: float = 240) -> None:
