@@ -166,11 +166,11 @@ def test_a_signal_before_the_training(cluster: Cluster, project: Path, school: P
 @pytest.mark.slow
 def test_the_time_limit(cluster: Cluster, project: Path, school: Path, tmp_path: Path) -> None:
     """SLURM looks at its clock every half minute: a run must be longer to get the signal, wherever it then stands."""
-    longer = (*LONG, "optim.steps=240")
+    longer = (*LONG, "optim.steps=480")
     words = exact_run(school, *longer)
     undisturbed = made_alone(school, tmp_path / "alone", *longer)
-    number = cluster.submit(project, *TWO[:-2], "--time=1", "--signal=USR1@50", TWO[-1], *words)
-    finish_by = time.monotonic() + 420
+    number = cluster.submit(project, *TWO[:-2], "--time=2", "--signal=USR1@100", TWO[-1], *words)
+    finish_by = time.monotonic() + 600
     while cluster.job(number)["JobState"] not in ("COMPLETED", "FAILED", "TIMEOUT") and time.monotonic() < finish_by:
         time.sleep(1)
     assert cluster.job(number)["JobState"] == "COMPLETED", said(project, number)
