@@ -32,8 +32,9 @@ def earlier_result(name: str) -> dict[str, Any]:
 def write_table(name: str, page: str, text: str) -> None:
     """Put the table of `python -m benchmarks.NAME` into docs/PAGE.md, between its two marks."""
     begin, end, path = f"<!-- table: python -m benchmarks.{name} -->", "<!-- end of table -->", DOCS / f"{page}.md"
-    before, _, rest = path.read_text("utf-8").partition(begin)
-    path.write_text(f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}", "utf-8")
+    before, rest = path.read_text("utf-8").split(begin)
+    after = rest.split(end, 1)[1]
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}", "utf-8")
 
 
 def random_tokens(folder: Path, vocab_size: int, count: int) -> TokenStore:

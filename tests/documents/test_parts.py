@@ -70,9 +70,12 @@ def test_a_part_that_lacks_is_named(config: DataConfig, tmp_path: Path) -> None:
     parts = prepare(config, tmp_path / "parts", 4)
     for part in (1, 3):
         Share(part, 4).file(parts).unlink()
-    with pytest.raises(BadInput, match=r"of 4 parts 1, 3 lack.*sbatch --array=1,3 slurm/corpus.sbatch"):
+    with pytest.raises(BadInput, match=r"2 of 4 parts lack, 1,3 first.*--part 1 --of 4.*sbatch --array=1,3"):
         build_corpus(config, tmp_path / "joined", lambda _: None, parts=parts)
     assert list((tmp_path / "joined").iterdir()) == []
+    (parts / "0-of-2 (copy).parquet").touch()
+    with pytest.raises(BadInput, match=r"2 of 4 parts lack"):
+        build_corpus(config, tmp_path / "joined", lambda _: None, parts=parts)
 
 
 def test_parts_of_two_ways_to_share_out_are_refused(config: DataConfig, tmp_path: Path) -> None:
@@ -109,8 +112,13 @@ def test_a_text_that_was_changed_in_a_part_is_refused(config: DataConfig, tmp_pa
     table = parquet.read_table(file)
     texts = table["text"].to_pylist()
     texts[0] += "!"
-    parquet.write_table(table.set_column(2, "text", [texts]).replace_schema_metadata(table.schema.metadata), file)
+    items = parquet.ParquetFile(file).metadata.metadata[b"items"]
+    changed = table.set_column(2, "text", [texts]).replace_schema_metadata({b"items": items})
+    parquet.write_table(changed, file, row_group_size=64)
     with pytest.raises(BadInput, match="is not the text that was judged"):
+        build_corpus(config, tmp_path / "joined", lambda _: None, parts=parts)
+    parquet.write_table(table.drop_columns(["title"]), file)
+    with pytest.raises(BadInput, match="it has other columns"):
         build_corpus(config, tmp_path / "joined", lambda _: None, parts=parts)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from train.batches import Objective, build_objective
 from train.config import Config, config_digest, public, resolved, to_yaml
-from train.documents import SPLITS, build_corpus, read_documents, shared_out
+from train.documents import SPLITS, build_corpus, read_documents
 from train.evaluate import (
     Reader,
     Text,
@@ -22,7 +22,7 @@ from train.evaluate import (
 from train.model import LanguageModel, build_model
 from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine, master_weights, settle
 from train.parallel import Replicas
-from train.recipe.corpus import files_of, parts_folder
+from train.recipe.corpus import files_of, prepared_parts
 from train.records import BadInput, Json, read_json, write_atomically, write_json
 from train.run import (
     RunFolder,
@@ -86,12 +86,8 @@ class Run:
     def make_documents(self) -> Json:
         """documents/: the corpus and what was left out."""
         with progress("documents", 0, "B") as bar:
-            parts = parts_folder(self.config)
-            if shares := shared_out(parts):
-                say(f"documents  judged before, in {shares} parts in {parts}")
-            summary = build_corpus(
-                self.config.data, self.folder / "documents", bar.update, parts=parts if shares else None
-            )
+            parts = prepared_parts(self.config)
+            summary = build_corpus(self.config.data, self.folder / "documents", bar.update, parts=parts)
         left_out = ", ".join(f"{rule} {count}" for rule, count in summary["excluded"].items()) or "none"
         say(f"documents  {summary['kept']} kept of {summary['seen']}; left out: {left_out}")
         return summary
