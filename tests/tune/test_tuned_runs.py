@@ -19,7 +19,7 @@ from tests.tune.lessons import tuning, write_lessons
 from train.__main__ import main
 from train.config import compose, config_digest, public, resolved
 from train.documents import read_documents
-from train.evaluate import Text, answer_without_a_model, mark_exam, read_examples, score
+from train.evaluate import Text, answer_without_a_model, read_examples, score
 from train.hugging_face import to_hugging_face
 from train.libre import audit, rebuild
 from train.libre.audit.answer import ask
@@ -110,37 +110,40 @@ def test_its_answers_are_scored_beside_answers_that_take_no_model(
     (release / "release.json").write_text(json.dumps(record))
     forged = {finding.id: finding.found for finding in audit(release, bases=[base]).findings}
     assert "0 of the answers asked for were read by its base, stated is 2" in forged["DATA-11"]
-    forge_answers(release)
+    forge_answers(release, tmp_path / "work")
     with pytest.raises(BadInput, match=r"tune.task=question: one of questions"):
         run_recipe(compose(tuning(base, lessons["sft"], tmp_path / "no", "sft", "tune.task=question")))
 
 
-def forge_answers(release: Path) -> None:
+def forge_answers(release: Path, work: Path) -> None:
     """Better answers than the model's, with or without their tokens and scores, and answers to other questions."""
     path, record = release / "evaluation" / "answers.jsonl", release / "release.json"
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     wanted = [answer for _, answer in read_examples(read_documents(release / "data", "validation"))]
     results, tokenizer = read_json(record), load_tokenizer(release)
-    train = [*read_examples(read_documents(release / "data", "train"))]
-    held_out = [*read_examples(read_documents(release / "data", "validation"))][: len(rows)]
 
     def found(*rows: dict[str, Any]) -> str:
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-        return ask("EVAL-01", Subject(release, release)).found
+        return ask("EVAL-01", Subject(release, work)).found
 
     assert "to other questions than those held out" in found(*rows[:-1])
     assert "to other questions than those held out" in found(*reversed(rows))
-    assert "not answers that can be read ('tokens')" in found({"id": "x", "tuned": "", "its base": ""}, *rows[1:])
-    better = rows[0] | {"tuned": wanted[0]}
-    assert "the answers do not have the scores that are stated" in found(better, *rows[1:])
-    said = {who: [row[who] for row in (better, *rows[1:])] for who in ("tuned", "its base")}
-    results["results"]["task"]["scores"] = mark_exam("questions", train, held_out, said, None)["scores"]
-    record.write_text(json.dumps(results), "utf-8")
-    assert "is not what its tokens say" in found(better, *rows[1:])
-    assert "is not what its tokens say" in found(better | {"tokens": [10**6]}, *rows[1:])
+    for no_answer in ({"id": "x"}, rows[0] | {"tokens": "12"}, rows[0] | {"tokens": [1.5]}, rows[0] | {"tuned": None}):
+        assert "a line that is no answer" in found(no_answer, *rows[1:])
+    better, end = rows[0] | {"tuned": wanted[0]}, tokenizer.token_to_id("<|endoftext|>")
     spelled = tokenizer.encode(wanted[0], add_special_tokens=False).ids[: results["results"]["task"]["longest_answer"]]
-    assert "is not what its tokens say" in found(better | {"tokens": [*spelled, spelled[0]]}, *rows[1:])
-    assert "the model does not answer to" in found(better | {"tokens": spelled}, *rows[1:])
+    for tokens in (rows[0]["tokens"], [10**6], [-1], [*spelled, spelled[0]], [*spelled, end]):
+        assert "is not what its tokens say" in found(better | {"tokens": tokens}, *rows[1:])
+    assert "is not what the model would say" in found(better | {"tokens": spelled}, *rows[1:])
+    assert "do not have the scores that are stated" in found(rows[0] | {"its base": wanted[0]}, *rows[1:])
+    for key, value, line in (
+        ("longest_answer", 0, "may have"),
+        ("asked", 2, "to other questions"),
+        ("name", "x", "task"),
+    ):
+        lying = results["results"] | {"task": results["results"]["task"] | {key: value}}
+        record.write_text(json.dumps(results | {"results": lying}), "utf-8")
+        assert line in found(*rows)
 
 
 def test_what_a_base_had_read_is_found(base: Path, tmp_path: Path) -> None:

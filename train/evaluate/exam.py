@@ -5,11 +5,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from train.evaluate.baselines import Example, answer_without_a_model, score
+import numpy as np
+
+from train.evaluate.baselines import TASKS, Example, answer_without_a_model, score
 from train.records import write_atomically
+from train.tokens import ExampleStore
 
 ANSWERS = PurePosixPath("evaluation/answers.jsonl")  # in a release
+ASKED = 100  # held-out questions of a task, where evaluate.limit says nothing
+LONGEST = 512  # tokens of an answer
 READ = 0.5  # of an answer's tokens: from there on it counts as one that was read before
+
+
+def task_of(named: str, data: str) -> str:
+    """What a tuning's answers are scored by: the task that the config names, or that its data are of; or nothing."""
+    return named or next((task for task in TASKS if data == f"task_{task}"), "")
+
+
+def longest_answer(store: ExampleStore) -> int:
+    """How many tokens an answer to a task may have: as many as nine in ten of the examples need, and not too many."""
+    lengths = [int(store.part(number)[1].sum()) for number in range(len(store))]
+    return min(LONGEST, int(np.quantile(lengths, 0.9, method="higher")))
 
 
 def mark_exam(
@@ -48,6 +64,6 @@ def write_answers(
 ) -> None:
     """A line for each question: the id of its example, what each has answered, and the tokens of the first's answer."""
     with write_atomically(path) as file:
-        for id, answer, *texts in zip(ids, tokens, *said.values(), strict=False):
+        for id, answer, *texts in zip(ids, tokens, *said.values(), strict=True):
             row = {"id": id, **dict(zip(said, texts, strict=True)), "tokens": list(answer)}
             file.write(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n")

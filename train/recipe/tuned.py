@@ -4,20 +4,21 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from train.config import Config, resolved
 from train.documents import SPLITS, Rule, build_corpus, read_documents
 from train.evaluate import (
     ANSWERS,
+    ASKED,
     TASKS,
     Asked,
     FiveGram,
     answers_yardstick,
     evaluate_answers,
+    longest_answer,
     mark_exam,
     read_answers,
     read_examples,
+    task_of,
     write_answers,
 )
 from train.model import LanguageModel
@@ -31,15 +32,6 @@ from train.scoring import look_up, told_before
 from train.tokens import ExampleStore, Message, TokenStore, load_chat, load_tokenizer, write_examples
 from train.training import lesson_in
 from train.tune import Base, TuneName, merge, open_base, rules_of, save_adapter
-
-_ASKED = 100  # held-out questions of a task, where evaluate.limit says nothing
-_LONGEST = 512  # tokens of an answer
-
-
-def _usual_length(store: ExampleStore) -> int:
-    """How many tokens an answer to a task may have: as many as nine in ten of the examples need, and not too many."""
-    lengths = [int(store.part(number)[1].sum()) for number in range(len(store))]
-    return min(_LONGEST, int(np.quantile(lengths, 0.9, method="higher")))
 
 
 class TunedRun(Run):
@@ -55,8 +47,7 @@ class TunedRun(Run):
         """What the answers are scored by, or nothing."""
         if self.config.tune.name is TuneName.dpo:
             return ""  # its examples are comparisons
-        named = self.config.data.name.removeprefix("task_")
-        return self.config.tune.task or (named if named in TASKS else "")
+        return task_of(self.config.tune.task, self.config.data.name)
 
     @property
     def base(self) -> Base:
@@ -130,15 +121,15 @@ class TunedRun(Run):
         if not self.task:
             return {}
         train, held_out = ([*read_examples(read_documents(self.folder / "documents", split))] for split in SPLITS)
-        held_out = held_out[: self.config.evaluate.limit or _ASKED]
-        longest = _usual_length(ExampleStore(self.folder / "tokens", "train"))
+        held_out = held_out[: self.config.evaluate.limit or ASKED]
+        longest = longest_answer(ExampleStore(self.folder / "tokens", "train"))
         with progress("answers", 2 * len(held_out), "answer") as bar:
             replies = {
                 who: [*self._answers(speaking, held_out, longest, bar.update)]
                 for who, speaking in (("tuned", model), ("its base", base))
             }
         said = {who: [reply.text() for reply in given] for who, given in replies.items()}
-        ids, tokens = [one.answer.id for one in asked], [reply.said for reply in replies["tuned"]]
+        ids, tokens = [one.answer.id for one in asked[: len(held_out)]], [reply.said for reply in replies["tuned"]]
         write_answers(self.folder / ANSWERS.name, ids, said, tokens)
         told = told_before(self.base.folder, [one.answer for one in asked[: len(held_out)]])
         found = mark_exam(self.task, train, held_out, said, told) | {"longest_answer": longest}

@@ -1,6 +1,7 @@
 """What comes after a text: decoders, with their windows and caches, and XLNet, whose query stream is asked."""
 
 from collections.abc import Iterator
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -42,6 +43,18 @@ def go_on(
         return last_logits(model, model.hidden(torch.tensor([given], device=device_of(model)), cache=cache))
 
     yield from draw_each(ahead, tokens, stop, sampling, size)
+
+
+def hidden_ahead(model: LanguageModel, tokens: list[int], first: int) -> Iterator[Tensor]:
+    """The hidden states from which each of `tokens` is predicted, from the `first` on, (N, D) a window; the windows
+    are those of `go_on`."""
+    if not isinstance(model, Decoder):
+        raise BadInput(f"a {model.config.name} does not go on with a text")
+    places, length = range(first, len(tokens)), model.config.seq_len
+    for start, inside in groupby(places, lambda place: _window_start(place, length)):
+        here = list(inside)
+        given = torch.tensor([tokens[start : here[-1]]], device=device_of(model))
+        yield model.hidden(given)[0, here[0] - 1 - start :]
 
 
 def _window_start(count: int, size: int) -> int:

@@ -10,7 +10,7 @@ import torch
 
 from train.model import T5, Bert, Cache, LanguageModel
 from train.records import BadInput
-from train.sample.ahead import device_of, go_on, last_logits
+from train.sample.ahead import device_of, go_on, hidden_ahead, last_logits
 from train.sample.characters import Characters
 from train.sample.draw import Draw, Logits, Sampling, draw, draw_each
 from train.tokens import Chat, Message, Tokenizer, Vocabulary
@@ -165,21 +165,18 @@ class Reply(Answer):
     def behind(self, said: Sequence[int]) -> list[float]:
         """Of each of these tokens, were they the answer: by how many nats it is less likely than the likeliest.
 
-        What is written at temperature 0 is nowhere behind, but for rounding. Only what fits into the model's window
-        together with what was asked is looked at.
+        What is written at temperature 0 is nowhere behind, but for rounding. Raises BadInput where nothing was asked.
         """
-        model, vocabulary = self.speaker.model, self.speaker.vocabulary
-
-        def row(tokens: Sequence[int]) -> torch.Tensor:
-            return torch.tensor([tokens], device=device_of(model))
-
+        model, vocabulary, asked = self.speaker.model, self.speaker.vocabulary, self._asked
+        if not asked:
+            raise BadInput("the chat template gives the model nothing to answer")
         if isinstance(model, T5):
-            hidden = model.hidden(row(self._asked), row([vocabulary.need("pad"), *said[:-1]]))[0]
+            told = torch.tensor([[vocabulary.need("pad"), *said]], device=device_of(model))
+            hidden = model.hidden(torch.tensor([asked], device=told.device), told)[0, :-1]
         else:
-            window = [*self._asked, *said[:-1]][: model.config.seq_len]
-            hidden = model.hidden(row(window))[0, len(self._asked) - 1 :]
+            hidden = torch.cat([*hidden_ahead(model, [*asked, *said], len(asked))])
         logits = model.head(hidden).float()[:, : vocabulary.size]
-        chosen = logits.gather(1, row(said[: len(logits)]).T)[:, 0]
+        chosen = logits.gather(1, torch.tensor([said], device=logits.device).T)[:, 0]
         behind: list[float] = (logits.amax(1) - chosen).tolist()
         return behind
 
