@@ -11,7 +11,8 @@ import transformers
 from tests.conftest import make_text
 from train.hugging_face import to_hugging_face
 from train.model import CONFIGS, LanguageModel, build_model
-from train.sample import Sampling, Speaker, open_speaker
+from train.records import BadInput
+from train.sample import Reply, Sampling, Speaker, open_speaker
 from train.sample.draw import draw
 from train.tokens import (
     TokenizerConfig,
@@ -131,3 +132,21 @@ def test_a_reply_is_what_transformers_says_to_the_same_tokens(family: str, tmp_p
     assert answer.prompt_tokens == ids["input_ids"].shape[1]
     assert plain.say("Arbel cor?", Sampling(max_tokens=3)).startswith("Arbel cor?")
     assert speaker.complete("Arbel cor?").text().startswith("Arbel cor?")
+
+
+@pytest.mark.parametrize("family", ["llama", "t5"])
+def test_the_likeliest_answer_is_nowhere_behind(family: str, tmp_path: Path) -> None:
+    """In every window of a decoder (of 40 tokens here); another token is behind by the difference of their chances."""
+    reply = Reply(speaker_of(family, tmp_path), [5, 6, 7])
+    drawn = [step.drawn for step in reply.steps(Sampling(temperature=0.0, max_tokens=100))]
+    assert len(reply.said) > 60
+    assert max(reply.behind(reply.said)) < 1e-4
+    for place in (0, 50):
+        other = int(drawn[place].logits.argsort()[-2])
+        expected = float(drawn[place].logits.max() - drawn[place].logits[other])
+        behind = reply.behind([*reply.said[:place], other])
+        assert len(behind) == place + 1
+        assert behind[place] == pytest.approx(expected, abs=1e-4)
+    assert reply.behind([]) == []
+    with pytest.raises(BadInput, match="nothing to answer"):
+        Reply(reply.speaker, []).behind([1])

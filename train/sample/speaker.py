@@ -170,6 +170,8 @@ class Reply(Answer):
         model, vocabulary, asked = self.speaker.model, self.speaker.vocabulary, self._asked
         if not asked:
             raise BadInput("the chat template gives the model nothing to answer")
+        if not said:
+            return []
         if isinstance(model, T5):
             told = torch.tensor([[vocabulary.need("pad"), *said]], device=device_of(model))
             hidden = model.hidden(torch.tensor([asked], device=told.device), told)[0, :-1]
