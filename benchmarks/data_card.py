@@ -12,6 +12,7 @@ from train.config import compose, public, resolved
 from train.numerics import peak_memory_bytes
 from train.parallel import Replicas
 from train.recipe import Run
+from train.recipe.corpus import files_of
 from train.records import write_atomically
 from train.release import data_card
 
@@ -21,7 +22,7 @@ def main(words: list[str], out: Path) -> None:
     config = compose(words)
     run = Run(config, Path(config.run.folder) / config.run.name, Replicas())
     stage = run.record.stage
-    summary = stage("documents", run.documents_inputs(), "documents/summary.json", run.make_documents)
+    summary = stage("documents", files_of(run.config.data), "documents/summary.json", run.make_documents)
     inputs = {"documents": summary["documents_digest"]}
     tokens = stage("tokens", inputs, "tokens/validation-index.json", lambda: run.make_tokens(summary))
     record = {"ingredients": {"tokenizer": {"bytes_per_token": tokens["train"]["bytes_per_token"]}}}

@@ -22,7 +22,7 @@ from train.evaluate import (
 from train.model import LanguageModel, build_model
 from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine, master_weights, settle
 from train.parallel import Replicas
-from train.recipe.corpus import files_of, prepared_parts
+from train.recipe.corpus import prepared_parts
 from train.records import BadInput, Json, read_json, write_atomically, write_json
 from train.run import (
     RunFolder,
@@ -78,10 +78,6 @@ class Run:
         say(f"machine    {chosen.why}")
         write_json(record, chosen.record())
         return chosen
-
-    def documents_inputs(self) -> dict[str, Any]:
-        """What the corpus is made from beside the config."""
-        return files_of(self.config.data)
 
     def make_documents(self) -> Json:
         """documents/: the corpus and what was left out."""

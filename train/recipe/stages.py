@@ -7,6 +7,7 @@ from train.config import Config, resolved
 from train.documents import fetch
 from train.evaluate import prepare_tasks
 from train.parallel import open_replicas
+from train.recipe.corpus import files_of
 from train.recipe.labelled import LabelledRun
 from train.recipe.publishing import make_release
 from train.recipe.run import Run
@@ -29,7 +30,7 @@ def run_recipe(config: Config) -> dict[str, Any]:
         run = kind(config, folder, replicas)
         plan_of(config, replicas, run.machine.device)  # what cannot be shared out is known before anything is done
         stage = run.record.stage
-        summary = stage("documents", run.documents_inputs(), "documents/summary.json", run.make_documents)
+        summary = stage("documents", files_of(config.data), "documents/summary.json", run.make_documents)
         inputs: Json = {"documents": summary["documents_digest"]}
         tokens = stage("tokens", inputs, "tokens/validation-index.json", lambda: run.make_tokens(summary))
         inputs = {"tokens": tokens["train"]["digest"]}
