@@ -1,7 +1,6 @@
 """What comes after a text: decoders, with their windows and caches, and XLNet, whose query stream is asked."""
 
 from collections.abc import Iterator
-from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -36,7 +35,7 @@ def go_on(
 
     def ahead(seen: list[int], new: int) -> Logits:
         nonlocal cache, began
-        start = _window_start(len(seen), length)
+        start = window_start(len(seen), length)
         if cache is not None and (start != began or cache.length == 0):
             cache, began, new = Cache(model.config.n_layers), start, len(seen) - start
         given = seen[-new:] if cache is not None else seen[start:]
@@ -45,19 +44,7 @@ def go_on(
     yield from draw_each(ahead, tokens, stop, sampling, size)
 
 
-def hidden_ahead(model: LanguageModel, tokens: list[int], first: int) -> Iterator[Tensor]:
-    """The hidden states from which each of `tokens` is predicted, from the `first` on, (N, D) a window; the windows
-    are those of `go_on`."""
-    if not isinstance(model, Decoder):
-        raise BadInput(f"a {model.config.name} does not go on with a text")
-    places, length = range(first, len(tokens)), model.config.seq_len
-    for start, inside in groupby(places, lambda place: _window_start(place, length)):
-        here = list(inside)
-        given = torch.tensor([tokens[start : here[-1]]], device=device_of(model))
-        yield model.hidden(given)[0, here[0] - 1 - start :]
-
-
-def _window_start(count: int, size: int) -> int:
+def window_start(count: int, size: int) -> int:
     """Where the window begins: windows move by half their length, so that a cache serves for long."""
     half = max(1, size // 2)
     return 0 if count <= size else -(-(count - size) // half) * half

@@ -10,9 +10,10 @@ import torch
 
 from train.model import T5, Bert, Cache, LanguageModel
 from train.records import BadInput
-from train.sample.ahead import device_of, go_on, hidden_ahead, last_logits
+from train.sample.ahead import device_of, go_on, last_logits
 from train.sample.characters import Characters
 from train.sample.draw import Draw, Logits, Sampling, draw, draw_each
+from train.sample.likeliest import behind_the_likeliest
 from train.tokens import Chat, Message, Tokenizer, Vocabulary
 
 
@@ -161,26 +162,14 @@ class Reply(Answer):
         """The tokens that were written so far."""
         return list(self._new)
 
-    @torch.no_grad()
     def behind(self, said: Sequence[int]) -> list[float]:
         """Of each of these tokens, were they the answer: by how many nats it is less likely than the likeliest.
 
         What is written at temperature 0 is nowhere behind, but for rounding. Raises BadInput where nothing was asked.
         """
-        model, vocabulary, asked = self.speaker.model, self.speaker.vocabulary, self._asked
-        if not asked:
+        if not self._asked:
             raise BadInput("the chat template gives the model nothing to answer")
-        if not said:
-            return []
-        if isinstance(model, T5):
-            told = torch.tensor([[vocabulary.need("pad"), *said]], device=device_of(model))
-            hidden = model.hidden(torch.tensor([asked], device=told.device), told)[0, :-1]
-        else:
-            hidden = torch.cat([*hidden_ahead(model, [*asked, *said], len(asked))])
-        logits = model.head(hidden).float()[:, : vocabulary.size]
-        chosen = logits.gather(1, torch.tensor([said], device=logits.device).T)[:, 0]
-        behind: list[float] = (logits.amax(1) - chosen).tolist()
-        return behind
+        return behind_the_likeliest(self.speaker.model, self.speaker.vocabulary, self._asked, list(said))
 
     def _so_far(self) -> list[int]:
         return self._new
