@@ -36,7 +36,7 @@ def parts_folder(config: Config) -> Path:
             for name, source in config.data.sources.items()
             if source.path and source.kind is not Kind.files
         },
-        "program": {path.name: digest_file(path) for path in sorted(_JUDGES.rglob("*.py"))},
+        "program": {str(path.relative_to(_JUDGES)): digest_file(path) for path in sorted(_JUDGES.rglob("*.py"))},
         "libraries": {name: version(name) for name in ("py3langid", "rensa")},
     }
     return _parts(config) / digest_json(made_from)[:16]

@@ -65,7 +65,7 @@ def _read(subject: Subject, stated: Json) -> _Exam:
         raise BadInput(f"{ANSWERS} has answers to other questions than those held out")
     longest = LONGEST if subject.withdrawn else _longest(subject)
     if stated.get("longest_answer") != longest and not subject.withdrawn:
-        raise BadInput(f"an answer may have {longest} tokens by its examples, not {str(stated['longest_answer'])[:20]}")
+        raise BadInput(f"an answer may have {longest} tokens by its examples, not as stated")
     said = {who: [row[who] for row in rows] for who in _WHO}
     return _Exam(task, ids, list(read_examples(documents)), said, [row["tokens"] for row in rows], longest)
 
