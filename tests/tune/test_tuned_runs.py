@@ -1,6 +1,7 @@
 """Tuned in all three ways: the release is audited, rebuilt, resumed and traced; a mistake is a line."""
 
 import asyncio
+import hashlib
 import json
 import shutil
 import signal
@@ -19,7 +20,7 @@ from tests.tune.lessons import tuning, write_lessons
 from train.__main__ import main
 from train.config import compose, config_digest, public, resolved
 from train.documents import read_documents
-from train.evaluate import Text, answer_without_a_model, read_examples, score
+from train.evaluate import Text, answer_without_a_model, drawn, read_examples, score
 from train.hugging_face import to_hugging_face
 from train.libre import audit, rebuild
 from train.libre.audit.answer import ask
@@ -86,11 +87,12 @@ def test_its_answers_are_scored_beside_answers_that_take_no_model(
     run_recipe(compose(tuning(base, lessons["sft"], tmp_path, "sft", "tune.task=questions", "evaluate.limit=3")))
     release = tmp_path / "small" / "release"
     found = read_json(release / "evaluation" / "results.json")["task"]
-    train, held_out = ([*read_examples(read_documents(release / "data", split))] for split in ("train", "validation"))
-    questions, wanted = zip(*held_out[:3], strict=True)
+    train, held_out = ([*read_documents(release / "data", split)] for split in ("train", "validation"))
+    digests = {hashlib.sha256(document.id.encode()).hexdigest(): document for document in held_out}
+    questions, wanted = zip(*read_examples(digests[key] for key in sorted(digests)[:3]), strict=True)
     greedy = Sampling(temperature=0.0, max_tokens=found["longest_answer"])
     said = {who: [speak(model, question, greedy) for question in questions] for who, model in (("tuned", release),)}
-    said |= answer_without_a_model("questions", train, questions)
+    said |= answer_without_a_model("questions", [*read_examples(train)], questions)
     assert (found["name"], found["asked"], set(found["scores"])) == (
         "questions",
         3,
@@ -119,7 +121,7 @@ def forge_answers(release: Path, work: Path) -> None:
     """Better answers than the model's, with or without their tokens and scores, and answers to other questions."""
     path, record = release / "evaluation" / "answers.jsonl", release / "release.json"
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
-    wanted = [answer for _, answer in read_examples(read_documents(release / "data", "validation"))]
+    wanted = [answer for _, answer in read_examples(drawn(read_documents(release / "data", "validation"), 3))]
     results, tokenizer = read_json(record), load_tokenizer(release)
 
     def found(*rows: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ from train.evaluate.baselines import TASKS, Task, answer_without_a_model, score
 from train.evaluate.bias import expected_groups
 from train.evaluate.bits_per_byte import EvaluateConfig, Measured, Text, evaluate_texts, read_texts
 from train.evaluate.chance import MOST_SEEDS, Z, bootstrap, is_within, prediction_bounds
-from train.evaluate.exam import ANSWERS, ASKED, LONGEST, READ, longest_answer, mark_exam, task_of, write_answers
+from train.evaluate.exam import ANSWERS, LONGEST, READ, drawn, longest_answer, mark_exam, task_of, write_answers
 from train.evaluate.examples import read_examples
 from train.evaluate.five_gram import FiveGram, yardstick_bits_per_byte
 from train.evaluate.guesses import guesses
@@ -17,7 +17,6 @@ from train.evaluate.tasks import prepare_tasks, run_tasks
 
 __all__ = [
     "ANSWERS",
-    "ASKED",
     "LONGEST",
     "MOST_SEEDS",
     "READ",
@@ -36,6 +35,7 @@ __all__ = [
     "answer_without_a_model",
     "answers_yardstick",
     "bootstrap",
+    "drawn",
     "evaluate_answers",
     "evaluate_labels",
     "evaluate_texts",

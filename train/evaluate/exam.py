@@ -1,9 +1,11 @@
 """A task's held-out questions, and how well each of those who were asked has answered: models, and baselines."""
 
+import hashlib
+import heapq
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -20,6 +22,20 @@ READ = 0.5  # of an answer's tokens: from there on it counts as one that was rea
 def task_of(named: str, data: str) -> str:
     """What a tuning's answers are scored by: the task that the config names, or that its data are of; or nothing."""
     return named or next((task for task in TASKS if data == f"task_{task}"), "")
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+Named = TypeVar("Named", bound=_Named)
+
+
+def drawn(held_out: Iterable[Named], limit: int) -> list[Named]:
+    """The `limit` examples that are asked (0: `ASKED`): by the digest of their ids, for a file may begin with its
+    shortest."""
+    return heapq.nsmallest(limit or ASKED, held_out, key=lambda one: hashlib.sha256(one.id.encode()).digest())
 
 
 def longest_answer(store: ExampleStore) -> int:

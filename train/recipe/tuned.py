@@ -8,11 +8,11 @@ from train.config import Config, resolved
 from train.documents import SPLITS, Rule, build_corpus, read_documents
 from train.evaluate import (
     ANSWERS,
-    ASKED,
     TASKS,
     Asked,
     FiveGram,
     answers_yardstick,
+    drawn,
     evaluate_answers,
     longest_answer,
     mark_exam,
@@ -120,31 +120,31 @@ class TunedRun(Run):
         """What both answer to held-out questions, each token the likeliest, beside answers that take no model."""
         if not self.task:
             return {}
-        train, held_out = ([*read_examples(read_documents(self.folder / "documents", split))] for split in SPLITS)
-        held_out = held_out[: self.config.evaluate.limit or ASKED]
+        train, held_out = (read_documents(self.folder / "documents", split) for split in SPLITS)
+        limit = self.config.evaluate.limit
+        examples, texts = [*read_examples(drawn(held_out, limit))], drawn((one.answer for one in asked), limit)
         longest = longest_answer(ExampleStore(self.folder / "tokens", "train"))
-        with progress("answers", 2 * len(held_out), "answer") as bar:
+        with progress("answers", 2 * len(examples), "answer") as bar:
             replies = {
-                who: [*self._answers(speaking, held_out, longest, bar.update)]
+                who: [*self._answers(speaking, examples, longest, bar.update)]
                 for who, speaking in (("tuned", model), ("its base", base))
             }
         said = {who: [reply.text() for reply in given] for who, given in replies.items()}
-        ids, tokens = [one.answer.id for one in asked[: len(held_out)]], [reply.said for reply in replies["tuned"]]
-        write_answers(self.folder / ANSWERS.name, ids, said, tokens)
-        told = told_before(self.base.folder, [one.answer for one in asked[: len(held_out)]])
-        found = mark_exam(self.task, train, held_out, said, told) | {"longest_answer": longest}
+        write_answers(self.folder / ANSWERS.name, [text.id for text in texts], said, [r.said for r in replies["tuned"]])
+        told = told_before(self.base.folder, texts)
+        found = mark_exam(self.task, [*read_examples(train)], examples, said, told) | {"longest_answer": longest}
         for who, marks in found["scores"].items():
             say(f"{self.task:<10} {who}: " + ", ".join(f"{name} {mark['value']:.3f}" for name, mark in marks.items()))
         if found.get("read"):
-            say(f"{self.task:<10} {found['read']} of {len(held_out)} answers stand in the base's training text")
+            say(f"{self.task:<10} {found['read']} of {len(texts)} answers stand in the base's training text")
         return {"task": found}
 
     def _answers(
-        self, model: LanguageModel, held_out: list[tuple[str, str]], longest: int, advance: Callable[[int], object]
+        self, model: LanguageModel, examples: list[tuple[str, str]], longest: int, advance: Callable[[int], object]
     ) -> Iterator[Reply]:
         tokens = self.folder / "tokens"
         speaker = Speaker(model, load_tokenizer(tokens), self.vocabulary(), load_chat(tokens))
-        for question, _ in held_out:
+        for question, _ in examples:
             reply = speaker.reply([Message("user", question)])
             for _ in reply.steps(Sampling(temperature=0.0, max_tokens=longest)):
                 pass

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from train.documents import refusal
-from train.evaluate import READ
+from train.evaluate import READ, drawn
 from train.libre.audit import free
 from train.libre.audit.finding import Answer, Checks, Status, failed, verified
 from train.libre.audit.subject import Subject
@@ -149,7 +149,8 @@ def in_both(subject: Subject) -> Answer:
     task = subject.record["results"].get("task", {})
     if "read" not in task or not subject.bases or subject.bases[0].withdrawn or subject.withdrawn:
         return verified(said)
-    told = told_before(subject.base().folder, [one.answer for one in subject.asked()[: task["asked"]]])
+    asked = drawn((one.answer for one in subject.asked()), subject.recipe.evaluate.limit)
+    told = told_before(subject.base().folder, asked)
     read = sum(share >= READ for share in told or [])
     if read != task["read"]:
         return failed(f"{read} of the answers asked for were read by its base, stated is {str(task['read'])[:20]}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from train.evaluate import ANSWERS, ASKED, LONGEST, TASKS, longest_answer, mark_exam, read_examples, task_of
+from train.evaluate import ANSWERS, LONGEST, TASKS, drawn, longest_answer, mark_exam, read_examples, task_of
 from train.libre.audit.subject import Subject
 from train.records import BadInput, Json, printable, read_rows
 from train.sample import Reply, Speaker, open_speaker
@@ -56,7 +56,7 @@ def _read(subject: Subject, stated: Json) -> _Exam:
     task = task_of(recipe.tune.task, recipe.data.name)
     if task not in TASKS or stated.get("name") != task:
         raise BadInput(f"the task of this recipe is {printable(task) or 'none'}, not the one that is stated")
-    documents = list(islice(subject.documents("validation"), recipe.evaluate.limit or ASKED))
+    documents = drawn(subject.documents("validation"), recipe.evaluate.limit)
     lines = read_rows(subject.path(str(ANSWERS)), _LINE)
     rows, ids = list(islice(lines, len(documents) + 1)), [document.id for document in documents]
     if not all(_is_answer(row) for row in rows):
