@@ -17,7 +17,7 @@ from train.recipe import run_recipe
 from train.records import BadInput, read_json
 from train.training import plan_of
 
-WAYS = ["sft", "lora", "dpo"]
+WAYS = ["sft", "lora", "dora", "dpo"]
 AXES: list[dict[str, int]] = [{"shard": 2}, {"replicate": 2}]
 
 

@@ -1,4 +1,4 @@
-"""Tuned in all three ways: the release is audited, rebuilt, resumed and traced; a mistake is a line."""
+"""Tuned in all ways: the release is audited, rebuilt, resumed and traced; a mistake is a line."""
 
 import asyncio
 import hashlib
@@ -33,7 +33,7 @@ from train.scoring import told_before
 from train.serve.auditor import Auditor
 from train.tokens import load_tokenizer
 
-WAYS = ["sft", "lora", "dpo"]
+WAYS = ["sft", "lora", "dora", "dpo"]
 
 
 def slow(way: str) -> Any:
@@ -44,7 +44,7 @@ def slow(way: str) -> Any:
 def lessons(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("lessons")
     answers, compared = write_lessons(folder / "answers"), write_lessons(folder / "compared", preferences=True)
-    return {"sft": answers, "lora": answers, "dpo": compared}
+    return {"sft": answers, "lora": answers, "dora": answers, "dpo": compared}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def tuned(base: Path, lessons: dict[str, Path], tmp_path_factory: pytest.TempPat
     return {way: folder / "small" / "release" for way, folder in runs.items()}
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["sft", "lora", "dpo"])
 def test_the_config_is_on_its_base(base: Path, way: str) -> None:
     words = ["+experiment=tiny", f"tune={way}", f"tune.from={base}"]
     config, untuned = compose(words), compose(["+experiment=tiny"])
@@ -181,6 +181,16 @@ def test_an_audit_accepts_it_with_its_base_at_hand(tuned: dict[str, Path], base:
     assert "taken over from small" in said["TOK-01"]
 
 
+def test_an_audit_looks_into_the_base_of_a_base(
+    tuned: dict[str, Path], base: Path, lessons: dict[str, Path], tmp_path: Path
+) -> None:
+    run_recipe(compose(tuning(tuned["sft"], lessons["dpo"], tmp_path, "dpo")))
+    release = tmp_path / "small" / "release"
+    assert [(finding.id, finding.found) for finding in audit(release, bases=[tuned["sft"], base]).failed] == []
+    (alone,) = audit(release, bases=[tuned["sft"]]).failed
+    assert (alone.id, "TOK-01, WGT-02, DEP-01" in alone.found) == ("DEP-01", True), alone.found
+
+
 @pytest.mark.slow
 def test_the_page_s_audit_has_the_base(tuned: dict[str, Path], base: Path) -> None:
     auditor = Auditor(tuned["lora"], [base])
@@ -194,7 +204,7 @@ def test_an_audit_without_the_base_says_what_it_needs(tuned: dict[str, Path]) ->
     assert all("--base FOLDER" in finding.found for finding in found.failed)
 
 
-@pytest.mark.parametrize("way", [slow("sft"), "lora", slow("dpo")])
+@pytest.mark.parametrize("way", [slow("sft"), "lora", slow("dora"), slow("dpo")])
 def test_it_is_rebuilt_bit_for_bit(tuned: dict[str, Path], base: Path, way: str) -> None:
     assert rebuild(tuned[way], "R3", base=base, note=lambda _: None).identical
     assert not rebuild(tuned[way], "R1", note=lambda _: None).identical
@@ -217,11 +227,12 @@ def test_adapters_of_another_are_found(tuned: dict[str, Path], base: Path, tmp_p
 
 
 def test_checkpoints_of_adapters_hold_nothing_else(tuned: dict[str, Path]) -> None:
-    names = read_tensors(tuned["lora"] / "training" / "checkpoints" / "step-000012" / "model.safetensors")
-    assert {name.rpartition(".")[2] for name in names} == {"adapter_a", "adapter_b"}
+    for way, more in (("lora", set()), ("dora", {"magnitude"})):
+        names = read_tensors(tuned[way] / "training" / "checkpoints" / "step-000012" / "model.safetensors")
+        assert {name.rpartition(".")[2] for name in names} == {"adapter_a", "adapter_b", *more}
 
 
-@pytest.mark.parametrize("way", [slow("sft"), "lora", slow("dpo")])
+@pytest.mark.parametrize("way", [slow("sft"), "lora", slow("dora"), slow("dpo")])
 def test_killed_and_resumed_it_has_the_same_digest(
     tuned: dict[str, Path], base: Path, lessons: dict[str, Path], tmp_path: Path, way: str
 ) -> None:

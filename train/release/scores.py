@@ -102,9 +102,8 @@ def _beside(results: Json) -> str:
             f"{bounds['low']:.4f} and {bounds['high']:.4f} (probability {bounds['probability']})."
         )
     else:
-        lines.append(
-            "One training with one seed: how far another's score would lie was not measured (`release.seeds=3`)."
-        )
+        how = "" if "base" in results else " (`release.seeds=3`)"  # a tuning is trained once
+        lines.append(f"One training with one seed: how far another's score would lie was not measured{how}.")
     return "\n\n".join(lines)
 
 
@@ -115,7 +114,7 @@ def _task(results: Json) -> str:
         return ""
     parts = [
         f"### The task: {text(found['name'])}",
-        f"Asked the first {found['asked']} of the held-out questions; each token of an answer is the likeliest, "
+        f"Asked {found['asked']} of the held-out questions, drawn by the digests of their ids; each token of an answer is the likeliest, "
         f"{found['longest_answer']} tokens at most. From 0 to 1; in brackets where 95 % of the draws lie, if as many questions are "
         "drawn again from these.",
         _marks(found["scores"]),
