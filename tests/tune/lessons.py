@@ -32,7 +32,8 @@ WORDS = {"dora": ("tune=lora", "tune.dora=true")}
 def tuning(base: Path, lessons: Path, runs: Path, way: str, *more: str) -> list[str]:
     """The words of a tuning of a few seconds."""
     return [
-        "+experiment=smoke", "data=files", f"data.sources.files.path={lessons}", *WORDS.get(way, (f"tune={way}",)), f"tune.from={base}",
+        "+experiment=smoke", *WORDS.get(way, (f"tune={way}",)), f"tune.from={base}",
+        "data=files", f"data.sources.files.path={lessons}",
         f"run.folder={runs}", "run.name=small", "run.threads=1", "optim.steps=12", "optim.sequences_per_step=4",
         "optim.adamw_lr=0.005", "optim.warmup_steps=2", "run.checkpoint_every=3", "run.evaluate_every=6",
         "data.rules.near_duplicate_similarity=1.0", "data.sources.files.generator='a program of the tests'",

@@ -41,21 +41,21 @@ class Choices:
         return asdict(self)
 
 
-def look_at_machine(precision: str = "auto", compiling: str = "auto", threads: int = 0) -> Choices:
-    """Choose what the user left at `auto` (or 0 threads)."""
+def look_at_machine(precision: str = "auto", compiling: str = "auto", threads: int = 0, processes: int = 1) -> Choices:
+    """Choose what the user left at `auto` (or 0 threads), for one of `processes` on this machine."""
     reasons = []
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if precision == "float64":
         reasons.append("exact: float64, rounded once a step, the same bits everywhere")
     if precision == "auto":
-        fast = device == "cuda" or has_bfloat16()
+        who, fast = ("GPU", _gpu_has_bfloat16()) if device == "cuda" else ("processor", has_bfloat16())
         precision = "bfloat16" if fast else "float32"
-        reasons.append(f"{precision}: the processor {'has' if fast else 'has no'} bf16 instructions")
+        reasons.append(f"{precision}: the {who} {'has' if fast else 'has no'} bf16 instructions")
     if compiling == "auto":
-        able = device == "cuda" or has_compiler()
+        able = has_compiler()
         compiling = "blocks" if able else "none"
         reasons.append("blocks compiled" if able else "not compiled: there is no C++ compiler, or no Python.h")
-    chosen = threads or torch.get_num_threads()
+    chosen = threads or _share_of_threads(processes)
     reasons.append(f"{chosen} threads on {device}")
     return Choices(
         precision=precision, compile=compiling == "blocks", threads=chosen, device=device, why="; ".join(reasons)
@@ -82,8 +82,21 @@ def has_bfloat16() -> bool:
     return _bfloat16_is_faster()
 
 
+def _gpu_has_bfloat16() -> bool:
+    return torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def _share_of_threads(processes: int) -> int:
+    """Those that torch would take. Where nobody has shared the cores out (SLURM binds each task to its own, torchrun
+    sets OMP_NUM_THREADS), the processes of a machine would each take all of them."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    bound = "OMP_NUM_THREADS" in os.environ or cores != os.cpu_count()
+    return max(1, torch.get_num_threads() // (1 if bound else processes))
+
+
 def has_compiler() -> bool:
-    """Whether torch.compile will find what it needs: a C++ compiler, and Python's own headers."""
+    """Whether torch.compile will find what it needs: a C++ compiler, and Python's own headers (on a GPU, for Triton's
+    launchers)."""
     compiler = os.environ.get("CXX") or ("clang++" if platform.system() == "Darwin" else "g++")
     headers = Path(sysconfig.get_paths()["include"], "Python.h")
     return shutil.which(compiler) is not None and headers.is_file()

@@ -74,7 +74,7 @@ class Run:
             precision = before.precision if precision == "auto" else precision
             compiling = ("blocks" if before.compile else "none") if compiling == "auto" else compiling
             threads = threads or before.threads
-        chosen = look_at_machine(precision, compiling, threads)
+        chosen = look_at_machine(precision, compiling, threads, self.replicas.local_count)
         say(f"machine    {chosen.why}")
         write_json(record, chosen.record())
         return chosen
