@@ -83,7 +83,7 @@ def has_bfloat16() -> bool:
 
 
 def _gpu_has_bfloat16() -> bool:
-    return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def _share_of_threads(processes: int) -> int:
