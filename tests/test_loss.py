@@ -9,9 +9,9 @@ from train.loss import linear_cross_entropy
 from train.records import IGNORE
 
 
-@pytest.mark.parametrize("chunk", [1, 300, 10**9])
-def test_value_and_gradients_are_those_of_torch(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    monkeypatch.setattr(train.loss, "_CHUNK_LOGITS", chunk)
+@pytest.mark.parametrize("rows", [1, 6, 1024])
+def test_value_and_gradients_are_those_of_torch(monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    monkeypatch.setattr(train.loss, "_rows_at_once", lambda vocabulary: rows)
     torch.manual_seed(0)
     hidden = torch.randn(37, 8, requires_grad=True)
     weight = torch.randn(53, 8, requires_grad=True)
@@ -38,19 +38,19 @@ def test_bfloat16_products_keep_float32_masters() -> None:
 
 
 def test_all_logits_are_never_in_memory() -> None:
-    """Peak memory of 8,192 rows over a vocabulary of 16,384 stays far under the 512 MB that the logits would take."""
+    """The peak of 16,384 rows over a vocabulary of 16,384 stays far under the 1,024 MB that all logits would take."""
     import subprocess
     import sys
 
     script = """
 import resource, torch
 from train.loss import linear_cross_entropy
-hidden, weight = torch.randn(8192, 16, requires_grad=True), torch.randn(16384, 16, requires_grad=True)
-targets = torch.randint(16384, (8192,))
+hidden, weight = torch.randn(16384, 16, requires_grad=True), torch.randn(16384, 16, requires_grad=True)
+targets = torch.randint(16384, (16384,))
 linear_cross_entropy(hidden[:64], weight, targets[:64]).backward()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 linear_cross_entropy(hidden, weight, targets).backward()
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 150
+    assert int(done.stdout) < 300

@@ -22,7 +22,7 @@ from torch.utils.checkpoint import checkpoint
 from train.numerics import widen
 from train.records import IGNORE
 
-_CHUNK_LOGITS = 2**22  # logits at once: 16 MB in float32
+_CHUNK_LOGITS, _FEWEST_ROWS = 2**22, 1024  # at once; fewer rows would make the weights' gradients the dearest part
 
 
 class Loss(nn.Module, ABC):
@@ -59,6 +59,10 @@ class NextToken(Loss):
         )
 
 
+def _rows_at_once(vocabulary: int) -> int:
+    return max(_FEWEST_ROWS, _CHUNK_LOGITS // vocabulary)
+
+
 def token_log_probabilities(
     hidden: Float[Tensor, "N D"],
     weight: Float[Tensor, "V D"],
@@ -72,7 +76,7 @@ def token_log_probabilities(
     The logits are made a few rows at a time, and again for the backward pass.
     """
     with torch.autocast(hidden.device.type, enabled=False):
-        rows = max(1, _CHUNK_LOGITS // weight.shape[0])
+        rows = _rows_at_once(weight.shape[0])
         hidden = hidden.to(precision)
         parts = [
             checkpoint(
@@ -121,7 +125,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             if need and bias is not None:
                 gradients.append(torch.zeros_like(bias))
             total = torch.zeros((), dtype=weight.dtype, device=hidden.device)
-            rows = max(1, _CHUNK_LOGITS // weight.shape[0])
+            rows = _rows_at_once(weight.shape[0])
             for start in range(0, len(hidden), rows):
                 part = slice(start, start + rows)
                 loss, error = softmax_error(hidden[part] @ matrix.T, bias, targets[part])
@@ -131,6 +135,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
                     gradients[1] += error.T @ hidden[part]
                 if need and bias is not None:
                     gradients[2] += widen(error).sum(0)
+                del error  # before the next is made
         ctx.save_for_backward(*gradients)
         return total
 
@@ -151,9 +156,9 @@ def _softmax_error(logits: Tensor, bias: Tensor | None, targets: Tensor) -> tupl
     scores = widen(logits) if bias is None else widen(logits) + bias
     counted, picked = targets != IGNORE, targets.clamp(min=0)[:, None]
     largest = scores.amax(1, keepdim=True)
-    weights = (scores - largest).exp()
+    weights = (scores - largest).exp_()
     total = weights.sum(1, keepdim=True)
     loss = ((largest + total.log() - scores.gather(1, picked))[:, 0] * counted).sum()
     at_target = torch.arange(logits.shape[1], device=logits.device) == picked
-    error = (weights / total - at_target.to(scores.dtype)) * counted[:, None]
+    error = weights.div_(total).sub_(at_target.to(scores.dtype)).mul_(counted[:, None])
     return loss, error.to(logits.dtype)
