@@ -55,17 +55,23 @@ def batches_of(config: Config, sequences: Sequences) -> list[Any]:
     return [sequences.batch(n, 0, step) for step, n in enumerate(numbers)]
 
 
+def on_device(batch: Any, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """A batch's tokens and targets, (B, T) int64."""
+    return torch.from_numpy(batch.inputs["tokens"].copy()).to(device), torch.from_numpy(batch.targets.copy()).to(device)
+
+
 def bare(config: Config, choices: Choices) -> Callable[[int, Any], float]:
     """The step of a plain loop with the same parts: its number, from 1, and a batch in, the loss out."""
     model = build_model(config.model)
     model.initialise(config.run.seed)
+    model.to(choices.device)
     precision = Precision.DTYPE[choices.precision]
     optimizers = make_optimizers(config.optim, model, precision)
     apply_plan(model.blocks, config.parallel, compiling=choices.compile)
 
     def step(number: int, batch: Any) -> float:
-        tokens, targets = torch.from_numpy(batch.inputs["tokens"].copy()), torch.from_numpy(batch.targets.copy())
-        with torch.autocast("cpu", precision, enabled=precision is not torch.float32):
+        tokens, targets = on_device(batch, choices.device)
+        with torch.autocast(choices.device, precision, enabled=precision is not torch.float32):
             hidden = model.hidden(tokens)
         loss = linear_cross_entropy(
             hidden.flatten(0, 1), model.head.weight, targets.flatten(), precision=precision, compiling=choices.compile
@@ -92,15 +98,16 @@ def timed(step: Callable[[int, Any], Any], batches: list[Any]) -> list[float]:
     return seconds
 
 
-def plain(config: Config, batches: list[Any]) -> list[float]:
+def plain(config: Config, batches: list[Any], device: str = "cpu") -> list[float]:
     """Seconds of each step in float32, eager, with torch's AdamW and cross-entropy."""
     model = build_model(config.model)
     model.initialise(0)
+    model.to(device)
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3)
     seconds = []
     for batch in batches:
         start = time.perf_counter()
-        tokens, targets = torch.from_numpy(batch.inputs["tokens"].copy()), torch.from_numpy(batch.targets.copy())
+        tokens, targets = on_device(batch, device)
         loss = functional.cross_entropy(model(tokens).flatten(0, 1), targets.flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -137,7 +144,7 @@ def main() -> None:
             turns = {
                 "ours": lambda: ours(config, sequences, choices, folder / "run"),
                 "bare": lambda: timed(bare(config, choices), batches)[_WARM_UP:],
-                "plain": lambda: plain(config, batches),
+                "plain": lambda: plain(config, batches, choices.device),
             }
             for key in sorted(turns, reverse=number % 2 == 1):  # one way, then the other: a machine's speed drifts
                 times[key].append(median(turns[key]()))
