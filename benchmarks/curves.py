@@ -1,6 +1,6 @@
 """Loss curves side by side: as a run computes on this machine, and the same in float32, eager.
 
-    python -m benchmarks.curves [RUN] [--steps 400]      (default: runs/tiny, whose tokens are there)
+    python -m benchmarks.curves [RUN] [--steps 400] [--precision auto]      (default: runs/tiny, whose tokens are there)
 
 The same weights to begin with, the same batches, optimizer and schedule as `+experiment=tiny`; both take every step in
 turn. Writes benchmarks/results/curves.json and docs/curves.png. What it shows does not depend on the machine's load.
@@ -60,8 +60,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, nargs="?", default=Path("runs/tiny"))
     parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--precision", default="auto", help="bfloat16: where the machine would not choose it, too")
     given = parser.parse_args()
-    config, chosen = compose(["+experiment=tiny"]), look_at_machine()
+    config, chosen = compose(["+experiment=tiny"]), look_at_machine(given.precision)
     torch.set_num_threads(chosen.threads)
     names = (f"{chosen.precision}, {'compiled' if chosen.compile else 'eager'}", "float32, eager")
     plain = Choices(precision="float32", compile=False, threads=chosen.threads, device=chosen.device)

@@ -26,6 +26,7 @@ from train.config import read_config
 from train.documents import read_documents
 from train.evaluate import evaluate_texts, read_texts
 from train.hugging_face import from_hugging_face
+from train.numerics import look_at_machine
 from train.release import read_release
 from train.tokens import TokenStore, load_tokenizer, load_vocabulary, write_shards
 
@@ -39,16 +40,20 @@ ARMS = {
     "litgpt": ("litgpt", []),
     "litgpt float32": ("litgpt", ["--precision", "32-true"]),
     "trainer": ("trainer", []),
+    "trainer compiled": ("trainer", ["--compile"]),
     "trainer bf16": ("trainer", ["--bf16"]),
     "trainer bf16 compiled": ("trainer", ["--bf16", "--compile"]),
     "fusée": ("ours", []),
 }
-# what is trained for its quality: each peer as it comes, and with a batch and a learning rate that suit it better
+# what is trained for its quality: each peer as it comes, and with a batch and a learning rate that suit it better,
+# in the precision that this machine is good at
+_BF16 = look_at_machine().precision == "bfloat16"
+_LITGPT, _TRAINER = ("litgpt", "trainer bf16 compiled") if _BF16 else ("litgpt float32", "trainer compiled")
 TRAININGS = {
     "litgpt defaults": ("litgpt", ["--sequences", "4", "--accumulate", "128", "--warmup", "2000"]),
-    "litgpt kinder": ("litgpt", []),
+    "litgpt kinder": (_LITGPT, []),
     "trainer defaults": ("trainer", []),
-    "trainer kinder": ("trainer bf16 compiled", ["--lr", "1e-3", "--warmup", "100"]),
+    "trainer kinder": (_TRAINER, ["--lr", "1e-3", "--warmup", "100"]),
 }
 DEFAULTS = ("plain float32", "litgpt", "trainer")
 
