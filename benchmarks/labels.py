@@ -2,9 +2,10 @@
 
     python -m benchmarks.labels [RUNS]      (default: runs)
 
-Reads RUNS/bert-tag, RUNS/xlnet-tag, RUNS/bert-classify ... (docs/fine-tuning.md has the commands). Writes
-benchmarks/results/labels.json, and the table into docs/fine-tuning.md between its two marks. What has no release in
-RUNS keeps the figures of the release that was measured last.
+Reads RUNS/bert-tag, RUNS/xlnet-tag, RUNS/bert-classify ... (docs/fine-tuning.md has the commands), and beside each
+release what its audit found, RUNS/bert-tag/audit.json, where `python -m train audit RELEASE --base BASE --json FILE`
+has written one. Writes benchmarks/results/labels.json, and the table into docs/fine-tuning.md between its two marks.
+What has no release in RUNS keeps the figures of the release that was measured last.
 """
 
 import sys
@@ -12,20 +13,25 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import earlier_result, write_result, write_table
+from train.records import read_json
 from train.release import read_release
 from train.release.markdown import table
 
 PURPOSES, FAMILIES = ("tag", "classify", "extract"), ("bert", "xlnet")
 
 
-def figures(record: Any) -> dict[str, Any]:
-    """What one release says of itself."""
+def figures(run: Path) -> dict[str, Any]:
+    """What one release says of itself, and which checks its audit failed."""
+    record, path = read_release(run / "release"), run / "audit.json"
+    audit = read_json(path) if path.is_file() else {}
+    failed = {"failed_checks": audit["failed"]} if audit.get("digest") == record["digest"] else {}
     return {
         "release": record["digest"],
         "code": record["ingredients"]["code"],
         "base": record["lineage"][0]["release"],
         "training_tokens": record["cost"]["outcome"]["tokens"],
         **{key: record["results"]["labels"][key] for key in ("asked", "scores", "baselines")},
+        **failed,
     }
 
 
@@ -38,9 +44,16 @@ def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
             first = family == next(iter(of))
             named = {**(one["baselines"] if first else {}), f"{family}, from {one['base']}": one["scores"]}
             for name, scores in named.items():
-                said = ", ".join(f"{metric} {value:.3f}" for metric, value in scores.items())
+                said = ", ".join(f"{metric} {shown(mark)}" for metric, mark in scores.items())
                 made.append((purpose, name, said, str(one["asked"])))
     return made
+
+
+def shown(mark: Any) -> str:
+    """A score with where 95 % of the draws lie; of a release of before they were stated the score alone."""
+    if not isinstance(mark, dict):
+        return f"{mark:.3f}"
+    return f"{mark['value']:.3f} ({mark['low']:.3f} to {mark['high']:.3f})"
 
 
 def main() -> None:
@@ -49,11 +62,14 @@ def main() -> None:
     found = earlier_result("labels").get("releases", {})
     for name in (f"{family}-{purpose}" for purpose in PURPOSES for family in FAMILIES):
         if (runs / name / "release").is_dir():
-            found[name] = figures(read_release(runs / name / "release"))
+            found[name] = figures(runs / name)
     made = table(("learned", "who", "scores", "held-out examples"), rows(found))
     print(made)
     write_result("labels", {"releases": found})
     write_table("labels", "fine-tuning", made)
+    for name, one in found.items():
+        if "failed_checks" in one:
+            print(f"{name}: its audit failed {', '.join(one['failed_checks']) or 'nothing'}")
 
 
 if __name__ == "__main__":

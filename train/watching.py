@@ -70,7 +70,7 @@ def _watch_labels(config: Config, folder: Path, say: Callable[[str], object]) ->
     def watch(model: LanguageModel, step: int) -> Mapping[str, Any]:
         assert isinstance(model, Labeller)
         report, said = evaluate_labels(model, few)
-        line = few[0].shown(said[: len(few[0].wanted)])
+        line = few[0].shown(said[0].labels)
         say(f"step {step:>5}  {' '.join(printable(line).split())[:100]}")
         return {"bits_per_byte": report["total"], "samples": [line]}
 

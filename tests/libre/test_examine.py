@@ -11,7 +11,7 @@ from tests.evaluate.test_bigbench import with_archive
 from train.__main__ import main
 from train.config import compose
 from train.libre import audit, compare, examine, render_comparison
-from train.libre.compare import compare_tasks
+from train.libre.compare_tasks import compare_tasks
 from train.libre.examine import tasks_of
 from train.recipe import run_recipe
 from train.records import BadInput, read_json, write_json

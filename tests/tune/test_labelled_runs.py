@@ -1,6 +1,8 @@
 """Encoders that learn labels: releases that `transformers` loads with equal logits, audited, rebuilt, resumed."""
 
 import json
+import math
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,17 @@ from tests.run.test_resume import start, wait_for
 from tests.tune.lessons import SAID, tuning
 from train.config import compose
 from train.documents import Classified, Extracted, Tagged, parse_labelled, read_documents, words_of
+from train.evaluate import Said, judge_all, score_labels
+from train.evaluate.labels_again import labels_again
 from train.hugging_face import from_hugging_face
-from train.libre import audit, rebuild
+from train.libre import audit, compare, rebuild, render_comparison
+from train.libre.audit import Subject, ask
+from train.libre.audit.finding import Status
 from train.model import Labeller, Purpose
 from train.recipe import run_recipe
 from train.records import BadInput, canonical_json, read_json
 from train.sample import Sampling, speak
-from train.tokens import Marker, load_tokenizer, load_vocabulary
+from train.tokens import Marker, load_tokenizer, load_vocabulary, read_labelled
 from train.tune import Span
 
 PURPOSES = ["tag", "classify", "extract"]
@@ -131,9 +137,99 @@ def test_its_scores_stand_beside_guesses_in_the_record_and_the_card(tuned: Any, 
     assert found["name"] == way
     assert set(found["baselines"]) > ({"the most frequent label"} if way != "extract" else {"the first number"})
     metrics = set(found["scores"])
-    assert all(set(scores) == metrics and max(scores.values()) <= 1 for scores in found["baselines"].values())
+    assert all(set(scores) == metrics for scores in found["baselines"].values())
+    marks = [mark for scores in (found["scores"], *found["baselines"].values()) for mark in scores.values()]
+    assert all(0 <= mark["low"] <= mark["value"] <= mark["high"] <= 1 for mark in marks)
     card = (tuned(family, way) / "README.md").read_text("utf-8")
-    assert all(f"{score:.4f}" in card for score in found["scores"].values())
+    assert all(f"{mark['value']:.3f} ({mark['low']:.3f} to {mark['high']:.3f})" in card for mark in marks)
+
+
+def restated(release: Path, labels: Any) -> Path:
+    """The release with other scores of its labels, everywhere."""
+    for path in (release / "evaluation" / "results.json", release / "release.json"):
+        record = read_json(path)
+        (record["results"] if path.name == "release.json" else record)["labels"] = labels
+        path.write_text(json.dumps(record))
+    return release
+
+
+def test_a_forged_score_is_found(tuned: Any, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tuned("bert", "tag"), tmp_path / "copy"))
+    true = read_json(copy / "release.json")["results"]["labels"]
+
+    def found(**labels: Any) -> str:
+        finding = ask("EVAL-01", Subject(restated(copy, true | labels), tmp_path / "work"))
+        assert (finding.status is Status.failed) == (not finding.found.startswith("measured again"))
+        return finding.found
+
+    def forged(end: str, value: Any) -> dict[str, Any]:
+        return true["scores"] | {"accuracy": true["scores"]["accuracy"] | {end: value}}
+
+    right = true["scores"]["accuracy"]["value"]
+    assert f"accuracy {right:.4f}, macro_f1" in found()
+    plain = {name: mark["value"] for name, mark in true["scores"].items()}
+    assert "as stated" in found(scores=plain)  # as they were before they had bars
+    lie = 0.0 if right > 0.5 else 1.0
+    assert f"accuracy of the model: {lie:.4f} is stated, {right:.4f} was measured" in found(scores=forged("value", lie))
+    assert f"accuracy of the model: {lie:.4f}" in found(scores=plain | {"accuracy": lie})
+    assert "the high end of accuracy" in found(scores=forged("high", 9.0))
+    assert "accuracy of the model: nan is stated" in found(scores=forged("value", math.nan))
+    guess = true["baselines"] | {"the most frequent label": true["scores"]}
+    assert "of the most frequent label" in found(baselines=guess)
+    assert "the guesses beside its labels are not" in found(baselines={})
+    assert "not both" in found(scores={"accuracy": true["scores"]["accuracy"]})
+    assert "other labels" in found(asked=1)
+    for broken in ([], {"accuracy": None}, {"accuracy": {"value": 1.0}}, {"accuracy": 10**400}, {"accuracy": "x"}):
+        assert "cannot be read" in found(scores=broken)
+    for nothing in (None, [], {}, "labels"):
+        finding = ask("EVAL-01", Subject(restated(copy, nothing), tmp_path / "work"))
+        assert finding.status is Status.failed
+        assert "cannot be read" in finding.found
+
+
+def test_only_what_lies_near_may_turn(tuned: Any) -> None:
+    release = tuned("bert", "tag")
+    marker = Marker(load_tokenizer(release), load_vocabulary(release), ("A",))
+    judged = judge_all(read_labelled(read_documents(release / "data", "validation")), marker)
+    true = read_json(release / "release.json")["results"]["labels"]
+    right = [one.wanted for one in judged]
+    wrong = [("?", *right[0][1:]), *right[1:]]
+    scores = score_labels(Purpose.tag, {"right": right, "wrong": wrong}, judged)
+    for behind, same in ((0.001, True), (0.1, False)):
+        said = [Said(labels, other, behind) for labels, other in zip(right, wrong, strict=True)]
+        _, apart = labels_again(release, Purpose.tag, true | {"scores": scores["wrong"]}, judged, said)
+        assert (apart == []) == same, apart
+
+
+def test_two_that_label_the_same_are_compared(tuned: Any, bases: dict[str, Path], tmp_path: Path) -> None:
+    release = tuned("bert", "tag")
+    found = compare(release, release)
+    own = read_json(release / "release.json")["results"]["labels"]
+    assert (found["tasks"]["tag"]["comparable"], found["tasks"]["tag"]["questions"]) == (True, own["asked"])
+    assert [row["larger_than_chance"] for row in found["tasks"]["tag"]["scores"].values()] == [False, False]
+    assert (found["difference"]["documents"], found["difference"]["bits_per_byte"]) == (own["asked"], 0)
+    other = Path(shutil.copytree(release, tmp_path / "other"))
+    bars = {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}}
+    better = {"accuracy": {"value": 0.7, "low": 0.64, "high": 0.76}}
+    record = read_json(other / "release.json")
+    bits = record["results"]["bits_per_byte"]
+    bits["by_document"] = {name: value + 0.5 for name, value in bits["by_document"].items()}
+    (other / "release.json").write_text(json.dumps(record))
+    first = restated(Path(shutil.copytree(release, tmp_path / "first")), own | {"scores": bars})
+    found = compare(first, restated(other, own | {"scores": better}))
+    row = found["tasks"]["tag"]["scores"]["accuracy"]
+    assert row["interval"] == pytest.approx([0.2 - math.hypot(0.06, 0.1), 0.2 + math.hypot(0.06, 0.1)])
+    assert row["larger_than_chance"]
+    assert found["difference"]["bits_per_byte"] == pytest.approx(0.5)  # whatever an example's size
+    assert "tag accuracy" in render_comparison(found)
+    assert (
+        "without error bars"
+        in compare(first, restated(other, own | {"scores": {"accuracy": 0.7}}))["tasks"]["tag"]["why"]
+    )
+    assert (
+        compare(release, tuned("xlnet", "classify"))["difference"]["why"] == "they put other labels on what they read"
+    )
+    assert "its labels, the other by its texts" in compare(release, bases["bert"])["difference"]["why"]
 
 
 @pytest.mark.parametrize(("family", "way"), [("bert", "tag"), pytest.param("xlnet", "extract", marks=pytest.mark.slow)])

@@ -22,8 +22,9 @@ from train.config import compose, config_digest, public, resolved
 from train.documents import read_documents
 from train.evaluate import Text, answer_without_a_model, drawn, read_examples, score
 from train.hugging_face import to_hugging_face
-from train.libre import audit, rebuild
+from train.libre import audit, compare, rebuild
 from train.libre.audit.answer import ask
+from train.libre.audit.finding import Status
 from train.libre.audit.subject import Subject
 from train.recipe import run_recipe
 from train.records import BadInput, read_json
@@ -102,6 +103,7 @@ def test_its_answers_are_scored_beside_answers_that_take_no_model(
         for name, mark in score("questions", answers, wanted).items():
             assert found["scores"][who][name] == pytest.approx(mark._asdict(), abs=1e-4)
     assert found["read"] == 0
+    compare_answers(release, tmp_path / "other")
     assert "### The task: questions" in (release / "README.md").read_text("utf-8")
     checks = {finding.id: finding for finding in audit(release, bases=[base]).findings}
     assert "questions: the answers are its own, and marked as stated" in checks["EVAL-01"].found
@@ -115,6 +117,19 @@ def test_its_answers_are_scored_beside_answers_that_take_no_model(
     forge_answers(release, tmp_path / "work")
     with pytest.raises(BadInput, match=r"tune.task=question: one of questions"):
         run_recipe(compose(tuning(base, lessons["sft"], tmp_path / "no", "sft", "tune.task=question")))
+
+
+def compare_answers(release: Path, other: Path) -> None:
+    """The same questions are compared, with what chance may do; others are not."""
+    shutil.copytree(release, other)
+    assert not compare(release, other)["tasks"]["questions"]["scores"]["word_f1"]["larger_than_chance"]
+    record = read_json(other / "release.json")
+    record["results"]["task"]["scores"]["tuned"]["word_f1"] = {"value": 1.0, "low": 0.99, "high": 1.0}
+    (other / "release.json").write_text(json.dumps(record))
+    found = compare(release, other)["tasks"]["questions"]
+    assert (found["questions"], found["scores"]["word_f1"]["larger_than_chance"]) == (3, True)
+    (other / "evaluation" / "answers.jsonl").unlink()
+    assert "other questions" in compare(release, other)["tasks"]["questions"]["why"]
 
 
 def forge_answers(release: Path, work: Path) -> None:
@@ -189,6 +204,19 @@ def test_an_audit_looks_into_the_base_of_a_base(
     assert [(finding.id, finding.found) for finding in audit(release, bases=[tuned["sft"], base]).failed] == []
     (alone,) = audit(release, bases=[tuned["sft"]]).failed
     assert (alone.id, "TOK-01, WGT-02, DEP-01" in alone.found) == ("DEP-01", True), alone.found
+
+
+def test_a_forged_preference_is_found(tuned: dict[str, Path], tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tuned["dpo"], tmp_path / "copy"))
+    for share in (0.123, float("nan"), -1, 10**400, "all", None):
+        for path in (copy / "evaluation" / "results.json", copy / "release.json"):
+            record = read_json(path)
+            about = record["results"] if path.name == "release.json" else record
+            about["bits_per_byte"]["prefers_the_better"] = share
+            path.write_text(json.dumps(record))
+        finding = ask("EVAL-01", Subject(copy, tmp_path / "work"))
+        assert finding.status is Status.failed
+        assert "prefers_the_better" in finding.found
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from train.records import canonical_json, parse_canonical
 
@@ -18,6 +18,7 @@ _KEYS = ({"tags", "words"}, {"label", "passage"}, {"answer", "passage", "questio
 class Tagged:
     """Words, and the tag of each, None where nobody said one."""
 
+    purpose: ClassVar[str] = "tag"
     words: tuple[str, ...]
     tags: tuple[str | None, ...]
 
@@ -36,6 +37,7 @@ class Tagged:
 class Classified:
     """A text and what it is one of."""
 
+    purpose: ClassVar[str] = "classify"
     passage: str
     label: str
 
@@ -54,6 +56,7 @@ class Classified:
 class Extracted:
     """A question, and the characters of a passage that answer it: `answer`, from `start` on."""
 
+    purpose: ClassVar[str] = "extract"
     question: str
     passage: str
     start: int

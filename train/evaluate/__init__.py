@@ -9,8 +9,9 @@ from train.evaluate.chance import MOST_SEEDS, Z, bootstrap, is_within, predictio
 from train.evaluate.exam import ANSWERS, LONGEST, READ, drawn, longest_answer, mark_exam, task_of, write_answers
 from train.evaluate.examples import read_examples
 from train.evaluate.five_gram import FiveGram, yardstick_bits_per_byte
-from train.evaluate.guesses import guesses
-from train.evaluate.labels import Judged, evaluate_labels, judge_all, labels_yardstick, score_labels
+from train.evaluate.guesses import guess_all, guesses
+from train.evaluate.label_scores import score_labels
+from train.evaluate.labels import Judged, Said, evaluate_labels, judge_all, labels_yardstick
 from train.evaluate.reader import Reader
 from train.evaluate.results import Score, TaskResult
 from train.evaluate.tasks import prepare_tasks, run_tasks
@@ -27,6 +28,7 @@ __all__ = [
     "Judged",
     "Measured",
     "Reader",
+    "Said",
     "Score",
     "Task",
     "TaskResult",
@@ -40,6 +42,7 @@ __all__ = [
     "evaluate_labels",
     "evaluate_texts",
     "expected_groups",
+    "guess_all",
     "guesses",
     "is_within",
     "judge_all",

@@ -71,7 +71,7 @@ def _scores(
     found = {}
     for who, said in answers.items():
         marks = score(task, [said[number] for number in numbers], wanted)
-        found[who] = {name: {key: round(x, 4) for key, x in mark._asdict().items()} for name, mark in marks.items()}
+        found[who] = {name: mark.record() for name, mark in marks.items()}
     return {"asked": len(numbers), "scores": found}
 
 

@@ -25,6 +25,11 @@ def guesses(purpose: Purpose, train: Sequence[Labelled]) -> dict[str, Guess]:
     return found | {"naive Bayes over words": _bayes(train)}
 
 
+def guess_all(purpose: Purpose, train: Sequence[Labelled], held_out: Sequence[Labelled]) -> dict[str, list[list[str]]]:
+    """What each way of guessing says of each held-out example."""
+    return {name: [guess(one) for one in held_out] for name, guess in guesses(purpose, train).items()}
+
+
 def _most_frequent(train: Sequence[Labelled]) -> Guess:
     label = _first(Counter(label for one in train for label in one.labels))
     return lambda one: [label] * len(one.labels)

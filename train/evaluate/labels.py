@@ -1,8 +1,4 @@
-"""How well an encoder labels held-out examples: what it says, at how many bits, and the metrics that papers report.
-
-Accuracy and macro F1 (the mean of the F1 of all labels that occur or are said); of answers in a passage SQuAD's exact
-match and F1 over words (Rajpurkar et al., 2016). All from 0 to 1. Each example is read by itself, whole.
-"""
+"""What an encoder says of held-out examples, and at how many bits. Each example is read by itself, whole."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -16,7 +12,6 @@ from torch import Tensor
 from train.documents import Extracted, Labelled, Tagged
 from train.evaluate.bits_per_byte import Text, report
 from train.evaluate.five_gram import FiveGram
-from train.evaluate.metrics import exact_match, word_f1
 from train.model import Labeller, Purpose
 from train.records import Document
 from train.tokens import INSIDE, Marked, Marker
@@ -48,6 +43,16 @@ class Judged:
         return f"{asked} -> {said[0]}"
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a model says of an example, and what it all but says: the same with the label turned whose runner-up is
+    nearest, `behind` nats less likely. Of a passage the one label is the answer."""
+
+    labels: tuple[str, ...]
+    almost: tuple[str, ...]
+    behind: float
+
+
 def judge_all(examples: Sequence[tuple[Document, Labelled]], marker: Marker) -> list[Judged]:
     """The examples, encoded."""
     return [Judged(document, example, marker.encode(example)) for document, example in examples]
@@ -55,16 +60,16 @@ def judge_all(examples: Sequence[tuple[Document, Labelled]], marker: Marker) -> 
 
 def evaluate_labels(
     model: Labeller, judged: Sequence[Judged], advance: Callable[[int], object] = lambda _: None
-) -> tuple[dict[str, Any], list[str]]:
-    """Bits of the right labels for each byte of what they are of, as `report` has it; and the likeliest labels of all
-    examples, in one row. A label that no training example has costs no bits and cannot be said."""
+) -> tuple[dict[str, Any], list[Said]]:
+    """Bits of the right labels for each byte of what they are of, as `report` has it; and what is said of each example.
+    A label that no training example has costs no bits and cannot be said."""
     training = model.training
     model.eval()
-    bits, said = np.zeros(len(judged)), list[str]()
+    bits, said = np.zeros(len(judged)), list[Said]()
     with torch.no_grad():
         for number, one in enumerate(judged):
             found, nats = _read(model, one)
-            said += found
+            said.append(found)
             bits[number] = nats / math.log(2)
             advance(len(one.marked.tokens))
     model.train(training)
@@ -82,66 +87,48 @@ def _text(one: Judged) -> Text:
     return Text(text.id, text.authors, len(one.example.text.encode()), text.tokens, text.source, text.language)
 
 
-def _read(model: Labeller, one: Judged) -> tuple[list[str], float]:
+def _read(model: Labeller, one: Judged) -> tuple[Said, float]:
     """What the model says of an example, and -log p of what is right, in nats."""
     device, marks = next(model.parameters()).device, np.asarray(one.marked.marks)
     tokens = torch.tensor([one.marked.tokens], device=device)
     if isinstance(one.example, Extracted):
         inside = torch.from_numpy((marks & INSIDE) > 0).to(device)
         costs = -model(tokens, segments=inside.long()[None])[0].float().log_softmax(0).double()  # (n, 2)
-        start, stop = _best_span(costs.masked_fill(~inside[:, None], math.inf))
-        found = one.example.passage[one.marked.offsets[start][0] : one.marked.offsets[stop][1]]
-        return [found], float(costs[one.marked.first[0], 0] + costs[one.marked.last[0], 1])
+        found = _best_span(one, costs.masked_fill(~inside[:, None], math.inf))
+        return found, float(costs[one.marked.first[0], 0] + costs[one.marked.last[0], 1])
     logits = model(tokens)[0].float()
     if model.purpose is Purpose.tag:
         logits = logits[one.marked.first]
     costs = -logits.log_softmax(-1).double()  # (labels of the example, all labels)
     right = marks[one.marked.first] - 1
     nats = sum(float(costs[row, label]) for row, label in enumerate(right) if label >= 0)
-    return [model.labels[number] for number in costs.argmin(-1).tolist()], nats
+    return _best_labels(model.labels, costs), nats
 
 
-def _best_span(costs: Tensor) -> tuple[int, int]:
+def _best_labels(labels: Sequence[str], costs: Tensor) -> Said:
+    """(n, labels), what each label costs at each place -> the cheapest ones."""
+    first, second, gaps = _two_best(costs)
+    place = int(gaps.argmin())
+    found = tuple(labels[number] for number in first.tolist())
+    return Said(found, (*found[:place], labels[int(second[place])], *found[place + 1 :]), float(gaps[place]))
+
+
+def _best_span(one: Judged, costs: Tensor) -> Said:
     """(n, 2), what it costs to begin and to end at each token -> the cheapest answer of up to `_LONGEST` tokens."""
+    assert isinstance(one.example, Extracted)
     pairs = costs[:, :1] + costs[None, :, 1]  # (begin, end)
     ones = torch.ones_like(pairs, dtype=torch.bool)
-    pairs = pairs.masked_fill(~(ones.triu() & ones.tril(_LONGEST - 1)), math.inf)
-    start, stop = divmod(int(pairs.argmin()), len(costs))
-    return start, stop
+    first, second, gap = _two_best(pairs.masked_fill(~(ones.triu() & ones.tril(_LONGEST - 1)), math.inf).view(-1))
+    ends = [divmod(int(number), len(costs)) for number in (first, second)]
+    texts = [one.example.passage[one.marked.offsets[a][0] : one.marked.offsets[b][1]] for a, b in ends]
+    return Said((texts[0],), (texts[1],), float(gap))
 
 
-def accuracy(said: Sequence[str], wanted: Sequence[str]) -> float:
-    """The share that is right."""
-    return sum(a == b for a, b in zip(said, wanted, strict=True)) / max(1, len(wanted))
-
-
-def macro_f1(said: Sequence[str], wanted: Sequence[str]) -> float:
-    """The mean of 2 TP / (2 TP + FP + FN) over all labels that occur or are said."""
-    pairs = list(zip(said, wanted, strict=True))
-    scores = []
-    for label in sorted({*said, *wanted}):
-        right = sum(a == b == label for a, b in pairs)
-        scores.append(2 * right / sum((a == label) + (b == label) for a, b in pairs))
-    return sum(scores) / max(1, len(scores))
-
-
-Metric = Callable[[Sequence[str], Sequence[str]], float]
-
-_OF_LABELS: dict[str, Metric] = {"accuracy": accuracy, "macro_f1": macro_f1}
-METRICS: dict[Purpose, dict[str, Metric]] = {
-    Purpose.tag: _OF_LABELS,
-    Purpose.classify: _OF_LABELS,
-    Purpose.extract: {
-        "exact_match": lambda said, wanted: exact_match(said, wanted).value,
-        "word_f1": lambda said, wanted: word_f1(said, wanted).value,
-    },
-}
-
-
-def score_labels(purpose: Purpose, said: Sequence[str], judged: Sequence[Judged]) -> dict[str, float]:
-    """Each of the purpose's metrics."""
-    wanted = [label for one in judged for label in one.wanted]
-    return {name: metric(said, wanted) for name, metric in METRICS[purpose].items()}
+def _two_best(costs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(..., n) -> (...) each: the number of the cheapest, of the next, and how much more that costs."""
+    first = costs.argmin(-1, keepdim=True)
+    rest = costs.scatter(-1, first, math.inf)
+    return first[..., 0], rest.argmin(-1), rest.amin(-1) - costs.gather(-1, first)[..., 0]
 
 
 def labels_yardstick(

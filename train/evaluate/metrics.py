@@ -23,6 +23,10 @@ class Scored(NamedTuple):
     low: float
     high: float
 
+    def record(self) -> dict[str, float]:
+        """As JSON, to four digits."""
+        return {name: round(float(x), 4) for name, x in self._asdict().items()}
+
 
 Metric = Callable[[Sequence[str], Sequence[str]], Scored]
 
@@ -95,17 +99,24 @@ def _rouge(kind: str, said: Sequence[str], wanted: Sequence[str]) -> Scored:
 
 def exact_match(said: Sequence[str], wanted: Sequence[str]) -> Scored:
     """The share of answers that have the same words in the same order as what was wanted."""
-    return _mean([float(words(a) == words(b)) for a, b in zip(said, wanted, strict=True)])
+    return _mean([same_words(a, b) for a, b in zip(said, wanted, strict=True)])
 
 
 def word_f1(said: Sequence[str], wanted: Sequence[str]) -> Scored:
     """The mean F1 of the words that an answer and what was wanted share."""
-    return _mean([_f1(words(a), words(b)) for a, b in zip(said, wanted, strict=True)])
+    return _mean([shared_words(a, b) for a, b in zip(said, wanted, strict=True)])
 
 
-def _f1(said: list[str], wanted: list[str]) -> float:
-    shared = sum((Counter(said) & Counter(wanted)).values())
-    return 2 * shared / (len(said) + len(wanted)) if said or wanted else 1.0
+def same_words(said: str, wanted: str) -> float:
+    """1.0 if both have the same words in the same order, else 0.0."""
+    return float(words(said) == words(wanted))
+
+
+def shared_words(said: str, wanted: str) -> float:
+    """The F1 of the words that both have."""
+    a, b = words(said), words(wanted)
+    shared = sum((Counter(a) & Counter(b)).values())
+    return 2 * shared / (len(a) + len(b)) if a or b else 1.0
 
 
 def words(text: str) -> list[str]:

@@ -6,19 +6,22 @@ repetition, ten thousand times (the paired bootstrap: Efron, 1979; Koehn, 2004).
 kind might show, not what another seed would.
 """
 
-import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from train.config import read_config, resolved
-from train.evaluate import Z, bootstrap
+from train.documents import read_documents
+from train.evaluate import bootstrap, read_answers
+from train.libre.compare_tasks import compare_exams, compare_tasks
 from train.libre.examine import tasks_of
-from train.records import BadInput, Json, printable, read_rows
+from train.model import Purpose, purpose_of
+from train.records import BadInput, Json, printable, read_json, read_rows
 from train.release import read_release
+from train.tokens import load_chat, read_labelled
 
 _SCORES = ("total", "five_gram", "unigram")
 _COST = ("tokens", "training_seconds", "seconds", "flops", "peak_memory_gb")
@@ -28,6 +31,7 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
     """Everything in which two releases differ, for a program; `render_comparison` says it to a person."""
     records = [read_release(folder) for folder in (first, second)]
     texts = [_documents(folder) for folder in (first, second)]
+    folders = (first, second)
     recipes = [dict(_flat(resolved(read_config(folder / "recipe" / "config.yaml")))) for folder in (first, second)]
     try:
         return {
@@ -48,10 +52,13 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
             "parameters": [record["weights"]["parameters"] for record in records],
             "cost": {key: [record["cost"]["outcome"][key] for record in records] for key in _COST},
             "scores": {key: [record["results"]["bits_per_byte"][key] for record in records] for key in _SCORES},
-            "tasks": compare_tasks(tasks_of(first), tasks_of(second)),
-            "difference": _difference([record["results"]["bits_per_byte"] for record in records], texts),
+            "tasks": {
+                **compare_exams(records, texts, folders),
+                **compare_tasks(tasks_of(first), tasks_of(second)),
+            },
+            "difference": _difference([record["results"]["bits_per_byte"] for record in records], texts, folders),
         }
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise BadInput(f"{first} or {second}: release.json lacks {printable(str(error))}") from error
 
 
@@ -88,18 +95,14 @@ def _by_one_alone(texts: list[dict[str, Json]], folders: list[Path]) -> list[dic
     return found
 
 
-def _difference(bits: list[Json], texts: list[dict[str, Json]]) -> dict[str, Any]:
+def _difference(bits: list[Json], texts: list[dict[str, Json]], folders: Sequence[Path]) -> dict[str, Any]:
     """Second less first, in bits per byte, with the interval that 95 % of the draws lie in."""
-    if bits[0]["measure"]["left_to_right"] != bits[1]["measure"]["left_to_right"]:
-        return {
-            "comparable": False,
-            "why": "one predicts every token from those before it, the other hidden ones from both sides",
-        }
-    if not bits[0]["measure"]["left_to_right"]:
-        return {"comparable": False, "why": "each predicts hidden tokens of its own"}
+    if why := _not_alike([one["measure"] for one in bits], folders):
+        return {"comparable": False, "why": why}
+    sizes_of = [_sizes(folders[side], bits[side]["measure"], texts[side]) for side in (0, 1)]
     by_text = [
-        {digest: (bits[side]["by_document"][row["id"]], row["n_bytes"]) for digest, row in texts[side].items()
-         if row["id"] in bits[side]["by_document"]}
+        {digest: (bits[side]["by_document"][row["id"]], sizes_of[side][digest]) for digest, row in texts[side].items()
+         if row["id"] in bits[side]["by_document"] and digest in sizes_of[side]}
         for side in (0, 1)
     ]  # fmt: skip
     shared = sorted(set(by_text[0]) & set(by_text[1]))
@@ -117,29 +120,36 @@ def _difference(bits: list[Json], texts: list[dict[str, Json]]) -> dict[str, Any
     }
 
 
-def compare_tasks(first: Json, second: Json) -> dict[str, Any]:
-    """Second less first on each task that both were asked, by score, with a 95 % interval from the standard errors: as
-    if each had been asked other questions, which is cautious where they were the same."""
-    found: dict[str, Any] = {}
-    for name in sorted(set(first) & set(second)):
-        one, two = first[name], second[name]
-        if any(one[key] != two[key] for key in ("set", "shots", "program")):
-            found[name] = {"comparable": False, "why": "other questions, or put in another way"}
-            continue
-        scores = {}
-        for score in sorted(set(one["scores"]) & set(two["scores"])):
-            a, b = one["scores"][score], two["scores"][score]
-            if a["stderr"] is not None and b["stderr"] is not None:
-                gap, reach = b["value"] - a["value"], Z * math.hypot(a["stderr"], b["stderr"])
-                scores[score] = {
-                    "values": [a["value"], b["value"]],
-                    "difference": gap,
-                    "interval": [gap - reach, gap + reach],
-                    "larger_than_chance": abs(gap) > reach,
-                    "higher_is_better": a["higher_is_better"],
-                }
-        found[name] = {"comparable": True, "questions": one["questions"], "scores": scores}
-    return found
+def _not_alike(measures: list[Json], folders: Sequence[Path]) -> str:
+    """Why bits per byte of the two are not to be compared; "" if they are."""
+    of = [str(measure.get("of", "texts")) for measure in measures]
+    if of == ["labels", "labels"]:
+        puts = [purpose_of(read_json(folder / "config.json")) for folder in folders]
+        if puts[0] != puts[1]:
+            return "they put other labels on what they read"
+        tokenizers = [read_json(folder / "tokenizer.json") for folder in folders]
+        spans = puts[0] is not None and puts[0][0] is Purpose.extract
+        return "each finds the answer among tokens of its own" if spans and tokenizers[0] != tokenizers[1] else ""
+    if of[0] != of[1]:
+        return f"one is measured by its {printable(of[0])}, the other by its {printable(of[1])}"
+    if measures[0]["left_to_right"] != measures[1]["left_to_right"]:
+        return "one predicts every token from those before it, the other hidden ones from both sides"
+    return "" if measures[0]["left_to_right"] else "each predicts hidden tokens of its own"
+
+
+def _sizes(folder: Path, measure: Json, rows: dict[str, Json]) -> dict[str, int]:
+    """By sha256, the bytes that a document's bits are counted for: its own, those of its answers, or of what its labels
+    are of. A text that was withdrawn has none."""
+    of = measure.get("of", "texts")
+    if of == "texts":
+        return {digest: int(row["n_bytes"]) for digest, row in rows.items()}
+    held_out = [one for one in read_documents(folder / "data", "validation") if not one.is_withdrawn()]
+    if of == "labels":
+        return {document.sha256: len(example.text.encode()) for document, example in read_labelled(held_out)}
+    if (chat := load_chat(folder)) is None:
+        raise BadInput(f"{folder}: answers were measured, and its tokenizer has no chat template")
+    asked = zip(held_out, read_answers(held_out, chat), strict=True)
+    return {document.sha256: one.answer.n_bytes for document, one in asked}
 
 
 def render_comparison(found: Json) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from train.config import resolved
 from train.documents import SPLITS, Rule, read_documents
-from train.evaluate import Judged, Text, evaluate_labels, guesses, judge_all, labels_yardstick, score_labels
+from train.evaluate import Judged, Text, evaluate_labels, guess_all, judge_all, labels_yardstick, score_labels
 from train.model import Labeller, LanguageModel, Purpose
 from train.recipe.tuned import TunedRun
 from train.records import Json
@@ -58,7 +58,7 @@ class LabelledRun(TunedRun):
         """The first held-out example, as the model labels it: no prompt is asked."""
         assert isinstance(model, Labeller)
         first = self.judged("validation")[:1]
-        return first[0].shown(evaluate_labels(model, first)[1])
+        return first[0].shown(evaluate_labels(model, first)[1][0].labels)
 
     def make_results(self, trained: Json) -> Json:
         """How well the model labels, beside guesses that take no model, and n-grams."""
@@ -69,13 +69,12 @@ class LabelledRun(TunedRun):
             bits, said = evaluate_labels(model, held_out, bar.update)
         for name, order in (("five_gram", 5), ("unigram", 1)):
             bits[name] = labels_yardstick(train, held_out, self.vocabulary().size, count, order)
-        found = score_labels(self.purpose, said, held_out)
-        beside = {}
-        for name, guess in guesses(self.purpose, [one.example for one in train]).items():
-            guessed = [label for one in held_out for label in guess(one.example)]
-            beside[name] = score_labels(self.purpose, guessed, held_out)
-        for name, values in {self.purpose.value: found, **beside}.items():
-            say(f"{name:<34} " + ", ".join(f"{metric} {value:.3f}" for metric, value in values.items()))
+        guessed = guess_all(self.purpose, [one.example for one in train], [one.example for one in held_out])
+        own = self.purpose.value
+        scores = score_labels(self.purpose, {own: [one.labels for one in said], **guessed}, held_out)
+        for who, marks in scores.items():
+            say(f"{who:<34} " + ", ".join(f"{metric} {mark['value']:.3f}" for metric, mark in marks.items()))
+        found = {"name": own, "asked": len(held_out), "scores": scores.pop(own), "baselines": scores}
         texts = [Text.of(one.document, np.asarray(one.marked.tokens, np.int64)) for one in held_out]
         return {
             "bits_per_byte": bits,
@@ -84,5 +83,5 @@ class LabelledRun(TunedRun):
             "yardstick": "labels as tokens behind what they are of, held against all that could stand there",
             "objective": resolved(self.config.objective),
             **look_up(store, [], texts),
-            "labels": {"name": self.purpose.value, "asked": len(held_out), "scores": found, "baselines": beside},
+            "labels": found,
         }

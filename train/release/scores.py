@@ -56,10 +56,11 @@ Measured in float32, the question given, the end of each answer counted.{prefers
 def _labels(results: Json) -> str:
     """Of an encoder that labels what it reads, beside guesses."""
     bits, task = results["bits_per_byte"], results["labels"]
-    rows = [("this model", *(f"{score:.4f}" for score in task["scores"].values()))]
-    rows += [(text(name), *(f"{score:.4f}" for score in found.values())) for name, found in task["baselines"].items()]
+    rows = [("this model", *map(_mark, task["scores"].values()))]
+    rows += [(text(name), *map(_mark, found.values())) for name, found in task["baselines"].items()]
     return f"""On {len(bits["by_document"])} held-out examples, which were chosen by their digest before anything else was done, beside
-guesses that take no model, only the training examples:
+guesses that take no model, only the training examples. From 0 to 1; in brackets where 95 % of the draws lie, if as many
+examples are drawn again from these.
 
 {table(("", *task["scores"]), rows)}
 
@@ -132,13 +133,14 @@ def _task(results: Json) -> str:
 def _marks(scores: Json) -> str:
     metrics = list(scores["tuned"])
     rows = [
-        (
-            text(who),
-            *(f"{m['value']:.3f} ({m['low']:.3f} to {m['high']:.3f})" for m in (scores[who][x] for x in metrics)),
-        )
+        (text(who), *(_mark(scores[who][metric]) for metric in metrics))
         for who in sorted(scores, key=lambda who: (who != "tuned", who != "its base", who))
     ]
     return table(("answers of", *map(text, metrics)), rows)
+
+
+def _mark(mark: Json) -> str:
+    return f"{mark['value']:.3f} ({mark['low']:.3f} to {mark['high']:.3f})"
 
 
 def _tasks(tasks: Mapping[str, Any]) -> str:

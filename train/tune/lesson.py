@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from train.batches import Batches
-from train.documents import Classified, Example, Extracted, Rule, Tagged, parse_example, parse_labelled
+from train.documents import Example, Rule, parse_example, parse_labelled
 from train.loss import Loss, NextToken
 from train.model import T5, Decoder, Labeller, LanguageModel, Purpose, XLNet
 from train.records import BadInput, Document
@@ -79,9 +79,6 @@ def rules_of(config: TuneConfig, chat: Chat, seq_len: int) -> Sequence[Rule]:
     return _rules(size, seq_len)
 
 
-_KINDS = {Purpose.tag: Tagged, Purpose.classify: Classified, Purpose.extract: Extracted}
-
-
 def label_rules(purpose: Purpose, marker: Marker, seq_len: int) -> Sequence[Rule]:
     """What leaves a document out before the usual rules do: one that is no example for this purpose, or is too long."""
 
@@ -89,7 +86,7 @@ def label_rules(purpose: Purpose, marker: Marker, seq_len: int) -> Sequence[Rule
         found = parse_labelled(text)
         if isinstance(found, str):
             raise BadInput(found)
-        if not isinstance(found, _KINDS[purpose]):
+        if found.purpose != purpose.value:
             wants = {"tag": "words and tags", "classify": "a label", "extract": "an answer in a passage"}[purpose.value]
             raise BadInput(f"tune={purpose.value} learns from {wants}")
         return len(marker.encode(found).tokens)

@@ -238,12 +238,16 @@ def scores(subject: Subject) -> Answer:
     if any(row["split"] != "train" for row in subject.withdrawn.values()):
         return data.since(subject)
     found = measure_again(subject.folder)
-    stated, results = subject.record["results"]["bits_per_byte"], subject.json("evaluation/results.json")
-    if stated != results["bits_per_byte"]:
+    stated, results = subject.record["results"], subject.json("evaluation/results.json")
+    if any(stated.get(part) != results.get(part) for part in ("bits_per_byte", "labels")):
         return failed("release.json and evaluation/results.json state different results")
-    if not found["same"]:
-        return failed(f"{found['stated']:.4f} bits per byte are stated, {found['measured']:.4f} were measured")
-    return verified(f"measured again: {found['measured']:.4f} bits per byte, as stated{_asked(subject)}")
+    if found["apart"]:
+        return failed(found["apart"][0])
+    beside = "".join(f", {name} {score:.4f}" for name, score in found["scores"].items())
+    guesses = "; the guesses beside them not, since the withdrawal" if subject.withdrawn and "labels" in stated else ""
+    return verified(
+        f"measured again: {found['measured']:.4f} bits per byte{beside}, as stated{guesses}{_asked(subject)}"
+    )
 
 
 def _asked(subject: Subject) -> str:
