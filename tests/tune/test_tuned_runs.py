@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
 from tests.conftest import small_run, write_school
+from tests.evaluate.test_bigbench import with_archive
 from tests.hugging_face.variants import make
 from tests.run.test_resume import start, wait_for
 from tests.tune.lessons import tuning, write_lessons
@@ -22,7 +23,7 @@ from train.config import compose, config_digest, public, resolved
 from train.documents import read_documents
 from train.evaluate import Text, answer_without_a_model, drawn, read_examples, score
 from train.hugging_face import to_hugging_face
-from train.libre import audit, rebuild
+from train.libre import audit, examine, rebuild
 from train.libre.audit.answer import ask
 from train.libre.audit.subject import Subject
 from train.recipe import run_recipe
@@ -157,6 +158,21 @@ def test_what_a_base_had_read_is_found(base: Path, tmp_path: Path) -> None:
     assert found[0] > 0.9  # but for words that were cut
     assert found[1:] == [0.0, 0.0]
     assert told_before(tmp_path, answers) is None
+
+
+def test_what_a_base_had_read_counts_as_read(
+    base: Path, lessons: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = next(read_documents(base / "data", "train")).text
+    cache = with_archive(tmp_path, monkeypatch, read=[" ".join(text.split()[20:60])])
+    words = tuning(base, lessons["sft"], tmp_path, "sft", f"data.cache={cache}", "evaluate.tasks=[bigbench:read]")
+    overlap = run_recipe(compose(words))["results"]["tasks"]["bigbench:read"]["overlap"]
+    assert overlap["share"] > 0.8
+    assert overlap["of"] == "its own and its base's"
+    (alone,) = examine(tmp_path / "small" / "release", ["bigbench:read"], 0, cache).results
+    assert alone.overlap is not None
+    assert alone.overlap["share"] < overlap["share"]
+    assert alone.overlap["of"] == "its own, not its base's"
 
 
 def test_a_plan_of_a_tuning_is_what_it_takes(

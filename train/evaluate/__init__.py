@@ -12,7 +12,7 @@ from train.evaluate.five_gram import FiveGram, yardstick_bits_per_byte
 from train.evaluate.guesses import guesses
 from train.evaluate.labels import Judged, evaluate_labels, judge_all, labels_yardstick, score_labels
 from train.evaluate.reader import Reader
-from train.evaluate.results import Score, TaskResult
+from train.evaluate.results import LookUp, Score, TaskResult
 from train.evaluate.tasks import prepare_tasks, run_tasks
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "EvaluateConfig",
     "FiveGram",
     "Judged",
+    "LookUp",
     "Measured",
     "Reader",
     "Score",

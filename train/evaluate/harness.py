@@ -21,7 +21,7 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from train.evaluate.likelihood import log_likelihoods
 from train.evaluate.reader import Reader
-from train.evaluate.results import Score, TaskResult
+from train.evaluate.results import LookUp, Score, TaskResult
 from train.records import BadInput, digest_rows, printable
 from train.sample import Sampling, new_tokens
 
@@ -93,7 +93,7 @@ def find(tasks: Sequence[str]) -> TaskManager:
     return manager
 
 
-def ask(reader: Reader, tasks: Sequence[str], limit: int) -> list[TaskResult]:
+def ask(reader: Reader, tasks: Sequence[str], limit: int, look_up: LookUp) -> list[TaskResult]:
     """The scores on these tasks, and on those that they are groups of."""
     manager = find(tasks)
     reader.model.eval()
@@ -106,12 +106,12 @@ def ask(reader: Reader, tasks: Sequence[str], limit: int) -> list[TaskResult]:
     except (OSError, ValueError, KeyError, ImportError) as error:  # no network, data that are not there, a package
         raise BadInput(f"{', '.join(map(printable, tasks))}: lm-eval could not ask ({error})") from error
     assert found is not None
-    return [_result(name, found, limit) for name in found["n-samples"]]
+    return [_result(name, found, limit, look_up) for name in found["n-samples"]]
 
 
-def _result(name: str, found: dict[str, Any], limit: int) -> TaskResult:
+def _result(name: str, found: dict[str, Any], limit: int, look_up: LookUp) -> TaskResult:
     rows, better = found["results"][name], found["higher_is_better"].get(name, {})
-    scores = {}
+    asked, scores = found["samples"][name], {}
     for key, value in rows.items():
         metric, comma, kind = key.partition(",")
         if comma and not metric.endswith("_stderr") and (number := _finite(value)) is not None:
@@ -122,14 +122,20 @@ def _result(name: str, found: dict[str, Any], limit: int) -> TaskResult:
         task=name,
         program=f"lm-eval {__version__}",
         version=str(found["versions"][name]),
-        set=digest_rows(sample["doc_hash"] for sample in found["samples"][name]),
+        set=digest_rows(sample["doc_hash"] for sample in asked),
         questions=int(counts["effective"]),
         of=int(counts["original"]),
         limit=limit,
         shots=int(found["n-shot"].get(name, 0)),
         authors=(),
+        overlap=look_up("".join(map(_text, put)) for sample in asked for put in sample["arguments"]),
         scores=scores,
     )
+
+
+def _text(part: object) -> str:
+    """A part of a request, where it is text: a context, or what goes on after it."""
+    return part if isinstance(part, str) else ""
 
 
 def _finite(value: object) -> float | None:
