@@ -17,7 +17,7 @@ from tests.conftest import make_text
 from tests.evaluate.test_bigbench import not_known
 from train.__main__ import main
 from train.evaluate import Reader, run_tasks
-from train.evaluate.harness import Asked
+from train.evaluate.harness import Asked, _chance
 from train.records import BadInput, read_json
 
 CHOICE = """
@@ -110,6 +110,19 @@ def test_the_scores_are_those_of_its_own_model_type(tasks: list[str], release: P
     acc = found["choose"].scores["acc"]
     assert acc.stderr == pytest.approx((acc.value * (1 - acc.value) / 11) ** 0.5)
     assert found["roll"].scores["bits_per_byte"].value > 1
+    assert {name: score.chance for name, score in found["choose"].scores.items()} == {"acc": 1 / 3, "acc_norm": 1 / 3}
+    assert {score.chance for name in ("write", "roll") for score in found[name].scores.values()} == {None}
+
+
+def test_chance_is_known_where_one_of_the_choices_is_right() -> None:
+    def chance(target: Any = 0, metric: str = "acc", **more: Any) -> float | None:
+        config = {"output_type": "multiple_choice", "metric_list": [{"metric": "acc"}]} | more
+        asked = [{"target": target, "metrics": [metric], "arguments": [("q", "a")] * count} for count in (2, 4)]
+        return _chance(config, asked)
+
+    assert chance() == chance("a") == (1 / 2 + 1 / 4) / 2
+    assert chance([0, 1]) is chance(metric="acc_mutual_info") is chance(output_type="generate_until") is None
+    assert chance(process_results="def f") is chance(metric_list=[{"metric": "acc", "aggregation": "max"}]) is None
 
 
 def test_what_is_looked_up_is_what_was_put(tasks: list[str], release: Path) -> None:
