@@ -121,10 +121,15 @@ def told_before(folder: Path, answers: Sequence[Text]) -> list[float] | None:
     """Of each answer, the share of its tokens that lie in passages of `OVERLAP` tokens or more which stand in the
     training text of the release in `folder`, word for word; None where that release has no text to look into.
 
-    An answer that is shorter than such a passage is never found.
+    An answer that is shorter than such a passage is never found (`too_short`).
     """
     with _indexed_words(folder) as index:
         return None if index is None else [_share(index, [answer.tokens[1:]], OVERLAP) for answer in answers]
+
+
+def too_short(answers: Iterable[Text]) -> int:
+    """How many of these answers have fewer tokens than a passage that `told_before` looks for."""
+    return sum(len(answer.tokens) - 1 < OVERLAP for answer in answers)
 
 
 @contextmanager

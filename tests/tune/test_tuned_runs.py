@@ -25,9 +25,9 @@ from train.evaluate import Text, answer_without_a_model, drawn, read_examples, s
 from train.hugging_face import to_hugging_face
 from train.libre import audit, examine, rebuild
 from train.libre.audit.answer import ask
-from train.libre.audit.subject import Subject
+from train.libre.audit.subject import Base, Subject
 from train.recipe import run_recipe
-from train.records import BadInput, read_json
+from train.records import BadInput, Document, read_json
 from train.run import read_tensors
 from train.sample import Sampling, speak
 from train.scoring import told_before
@@ -103,12 +103,23 @@ def test_its_answers_are_scored_beside_answers_that_take_no_model(
         for name, mark in score("questions", answers, wanted).items():
             assert found["scores"][who][name] == pytest.approx(mark._asdict(), abs=1e-4)
     assert found["read"] == 0
+    short = sum(len(tokens) < 13 for tokens in answer_tokens(release, drawn(held_out, 3)))
+    assert found["short"] == short > 0
+    assert f"{short} of the answers have fewer tokens than that" in (release / "README.md").read_text("utf-8")
     assert "### The task: questions" in (release / "README.md").read_text("utf-8")
     checks = {finding.id: finding for finding in audit(release, bases=[base]).findings}
     assert "questions: the answers are its own, and marked as stated" in checks["EVAL-01"].found
     assert "declared" not in checks["EVAL-01"].found
-    assert "0 of 3 answers asked for" in checks["DATA-11"].found
+    lost = f"training text, {short} are too short to be found"
+    assert f"0 of 3 answers asked for stand in its base's {lost}" in checks["DATA-11"].found
     record = read_json(release / "release.json")
+    subject = Subject(release, tmp_path / "again", [Base(base, "small", "", (), frozenset())])
+    stated = subject.record["results"]["task"] = dict(record["results"]["task"])
+    for hidden in (0, None, [short], {"a": 1}, "x" * 1000):
+        stated["short"] = hidden
+        assert f"{short} of the answers asked for are too short to be found, stated is" in ask("DATA-11", subject).found
+    del stated["short"]  # as before it was stated
+    assert lost in ask("DATA-11", subject).found
     record["results"]["task"]["read"] = 2
     (release / "release.json").write_text(json.dumps(record))
     forged = {finding.id: finding.found for finding in audit(release, bases=[base]).findings}
@@ -116,6 +127,12 @@ def test_its_answers_are_scored_beside_answers_that_take_no_model(
     forge_answers(release, tmp_path / "work")
     with pytest.raises(BadInput, match=r"tune.task=question: one of questions"):
         run_recipe(compose(tuning(base, lessons["sft"], tmp_path / "no", "sft", "tune.task=question")))
+
+
+def answer_tokens(release: Path, documents: list[Document]) -> list[list[int]]:
+    """Of the answers that are wanted, the end of each counted."""
+    tokenizer = load_tokenizer(release)
+    return [[*tokenizer.encode(answer).ids, 0] for _, answer in read_examples(documents)]
 
 
 def forge_answers(release: Path, work: Path) -> None:

@@ -28,7 +28,7 @@ from train.recipe.run import Run
 from train.records import BadInput, Json
 from train.run import progress, say
 from train.sample import Reply, Sampling, Speaker
-from train.scoring import TrainingText, beside_base, look_up, told_before
+from train.scoring import TrainingText, beside_base, look_up, told_before, too_short
 from train.tokens import ExampleStore, Message, TokenStore, load_chat, load_tokenizer, write_examples
 from train.training import lesson_in
 from train.tune import Base, TuneName, merge, open_base, rules_of, save_adapter
@@ -142,10 +142,13 @@ class TunedRun(Run):
         write_answers(self.folder / ANSWERS.name, [text.id for text in texts], said, [r.said for r in replies["tuned"]])
         told = told_before(self.base.folder, texts)
         found = mark_exam(self.task, [*read_examples(train)], examples, said, told) | {"longest_answer": longest}
+        found |= {} if told is None else {"short": too_short(texts)}
         for who, marks in found["scores"].items():
             say(f"{self.task:<10} {who}: " + ", ".join(f"{name} {mark['value']:.3f}" for name, mark in marks.items()))
         if found.get("read"):
             say(f"{self.task:<10} {found['read']} of {len(texts)} answers stand in the base's training text")
+        if found.get("short"):
+            say(f"{self.task:<10} {found['short']} of {len(texts)} answers are too short to be found there")
         return {"task": found}
 
     def _answers(

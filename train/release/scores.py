@@ -125,6 +125,8 @@ def _task(results: Json) -> str:
             f"{found['read']} of the {found['asked']} answers stand in the training text of {text(results['base']['name'])}, by half or "
             "more, in passages of 13 tokens or more: so much could have been learned by heart before the tuning."
         )
+    if found.get("short"):
+        parts.append(f"{found['short']} of the answers have fewer tokens than that: such a one is never found.")
     if apart := found.get("unread"):
         parts += [f"The {apart['asked']} others alone:", _marks(apart["scores"])]
     return "\n\n".join(parts)
