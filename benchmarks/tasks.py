@@ -134,7 +134,10 @@ def main() -> None:
     for base, answered in found.items():
         for task, one in answered.items():
             if "read" in one:
-                print(f"{base}, {task}: {one['read']} of {one['asked']} answers stand in its base's training text")
+                short = f", {one['short']} are too short to be found" if one.get("short") else ""
+                print(
+                    f"{base}, {task}: {one['read']} of {one['asked']} answers stand in its base's training text{short}"
+                )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import json
 import math
 import shutil
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return with_archive(tmp_path, monkeypatch)
 
 
-def with_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache with the archive in it: nothing is fetched."""
+def not_known(texts: Iterable[str]) -> None:
+    """No training text to look into."""
+
+
+def with_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **asked: list[str]) -> Path:
+    """A cache with the archive in it: nothing is fetched. `asked`: the questions of further tasks."""
     files = {
         "plain/task.json": PLAIN | {"examples": examples(9)},
         "shown/task.json": PLAIN | {"name": "shown", "append_choices_to_input": True, "examples": examples(3)},
@@ -53,6 +58,9 @@ def with_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "odd/task.json": PLAIN | {"name": "odd", "examples": [{"target_scores": {"a": 1}}]},
         "setup.py": "raise SystemExit('never run')",
     }
+    for name, questions in asked.items():
+        rows = [{"input": question, "target_scores": {"no": 0, "yes": 1}} for question in questions]
+        files[f"{name}/task.json"] = PLAIN | {"name": name, "examples": rows}
     archive = tmp_path / "bigbench.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
         for name, content in files.items():
@@ -72,7 +80,7 @@ def with_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_grade_is_that_of_the_likeliest_answer(release: Path, cache: Path) -> None:
-    (found,) = run_tasks(Reader.open(release), ["bigbench:plain"], 0, cache)
+    (found,) = run_tasks(Reader.open(release), ["bigbench:plain"], 0, cache, not_known)
     grades, chances = [], []
     model, tokenizer = AutoModelForCausalLM.from_pretrained(release).eval(), AutoTokenizer.from_pretrained(release)
     for row in examples(9)[:-1]:
@@ -125,7 +133,7 @@ def test_only_the_task_files_are_kept_and_the_archive_is_not_needed_again(cache:
 )
 def test_what_cannot_be_asked(release: Path, cache: Path, task: str, said: str) -> None:
     with pytest.raises(BadInput, match=said):
-        run_tasks(Reader.open(release), [task], 0, cache)
+        run_tasks(Reader.open(release), [task], 0, cache, not_known)
 
 
 def test_independent_of_the_batch_size(release: Path, cache: Path) -> None:

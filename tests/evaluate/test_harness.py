@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ import pytest
 from lm_eval.tasks import TaskManager
 
 from tests.conftest import make_text
+from tests.evaluate.test_bigbench import not_known
 from train.__main__ import main
 from train.evaluate import Reader, run_tasks
-from train.evaluate.harness import Asked
+from train.evaluate.harness import Asked, _chance
 from train.records import BadInput, read_json
 
 CHOICE = """
@@ -98,7 +99,7 @@ def theirs(tasks: list[str], release: Path) -> dict[str, Any]:
 
 
 def test_the_scores_are_those_of_its_own_model_type(tasks: list[str], release: Path, theirs: dict[str, Any]) -> None:
-    found = {result.task: result for result in run_tasks(Reader.open(release), tasks, 0, Path("none"))}
+    found = {result.task: result for result in run_tasks(Reader.open(release), tasks, 0, Path("none"), not_known)}
     assert found.keys() == {"choose", "write", "roll"}
     for name, result in found.items():
         assert result.questions == result.of == 12
@@ -109,6 +110,34 @@ def test_the_scores_are_those_of_its_own_model_type(tasks: list[str], release: P
     acc = found["choose"].scores["acc"]
     assert acc.stderr == pytest.approx((acc.value * (1 - acc.value) / 11) ** 0.5)
     assert found["roll"].scores["bits_per_byte"].value > 1
+    assert {name: score.chance for name, score in found["choose"].scores.items()} == {"acc": 1 / 3, "acc_norm": 1 / 3}
+    assert {score.chance for name in ("write", "roll") for score in found[name].scores.values()} == {None}
+
+
+def test_chance_is_known_where_one_of_the_choices_is_right() -> None:
+    def chance(target: Any = 0, metric: str = "acc", **more: Any) -> float | None:
+        config = {"output_type": "multiple_choice", "metric_list": [{"metric": "acc"}]} | more
+        asked = [{"target": target, "metrics": [metric], "arguments": [("q", "a")] * count} for count in (2, 4)]
+        return _chance(config, asked)
+
+    assert chance() == chance("a") == (1 / 2 + 1 / 4) / 2
+    assert chance([0, 1]) is chance(metric="acc_mutual_info") is chance(output_type="generate_until") is None
+    assert chance(process_results="def f") is chance(metric_list=[{"metric": "acc", "aggregation": "max"}]) is None
+
+
+def test_what_is_looked_up_is_what_was_put(tasks: list[str], release: Path) -> None:
+    seen: list[set[str]] = []
+
+    def look_up(texts: Iterable[str]) -> dict[str, Any]:
+        seen.append(set(texts))
+        return {"share": 0.5}
+
+    found = run_tasks(Reader.open(release), tasks, 2, Path("none"), look_up)
+    assert [result.overlap for result in found] == [{"share": 0.5}] * 3
+    rows = [json.loads(line) for line in (Path(tasks[0]).parent / "rows.json").read_text().splitlines()[:2]]
+    put = {"choose": {f"{row['question']}  {choice}" for row in rows for choice in row["choices"]}}
+    put["write"] = put["roll"] = {row["question"] for row in rows}
+    assert seen == [put[result.task] for result in found]
 
 
 @pytest.mark.parametrize("size", [1, 5])
@@ -130,8 +159,8 @@ def test_every_answer_is_theirs_whatever_the_batch(
 
 def test_a_limit(tasks: list[str], release: Path) -> None:
     reader = Reader.open(release)
-    (few,) = run_tasks(reader, tasks[:1], 4, Path("none"))
-    (more,) = run_tasks(reader, tasks[:1], 5, Path("none"))
+    (few,) = run_tasks(reader, tasks[:1], 4, Path("none"), not_known)
+    (more,) = run_tasks(reader, tasks[:1], 5, Path("none"), not_known)
     assert (few.questions, few.of, few.limit) == (4, 12, 4)
     assert few.set != more.set
 
@@ -146,7 +175,7 @@ def test_without_the_package(release: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(sys.modules, "train.evaluate.harness", None)
     monkeypatch.delattr("train.evaluate.harness", raising=False)
     with pytest.raises(BadInput, match="pip install"):
-        run_tasks(Reader.open(release), ["hellaswag"], 1, Path("none"))
+        run_tasks(Reader.open(release), ["hellaswag"], 1, Path("none"), not_known)
 
 
 def test_a_statement_about_the_release(tasks: list[str], release: Path, tmp_path: Path) -> None:

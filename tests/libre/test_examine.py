@@ -10,11 +10,15 @@ from tests.conftest import small_run, write_school
 from tests.evaluate.test_bigbench import with_archive
 from train.__main__ import main
 from train.config import compose
+from train.documents import documents_file, read_documents
 from train.libre import audit, compare, examine, render_comparison
 from train.libre.compare_tasks import compare_tasks
 from train.libre.examine import tasks_of
+from train.libre.trace import index_of
 from train.recipe import run_recipe
-from train.records import BadInput, read_json, write_json
+from train.records import BadInput, read_json, read_rows, write_json
+from train.scoring import TrainingText
+from train.tokens import load_tokenizer
 
 
 @pytest.fixture
@@ -43,14 +47,75 @@ def test_a_statement_comes_after_the_seal_and_the_audit_names_it(
     assert tasks_of(copy)["bigbench:plain"]["questions"] == 5
 
 
-def test_a_run_that_asks_tasks_says_so_in_its_card(cache: Path, tmp_path: Path) -> None:
-    words = small_run(write_school(tmp_path / "school"), tmp_path / "runs", "optim.steps=4", f"data.cache={cache}")
-    record = run_recipe(compose([*words, "evaluate.tasks=[bigbench:plain]", "evaluate.limit=4"]))
-    assert record["results"]["tasks"]["bigbench:plain"]["questions"] == 4
+@pytest.fixture
+def planted(release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache with two tasks: one whose questions stand in the training text of `release`, and one of digits."""
+    words = [document.text.split() for document in read_documents(release / "data", "train")][:3]
+    read = [" ".join(text[100:160]) for text in words]
+    return with_archive(tmp_path, monkeypatch, read=read, unread=[f"{n} + 0123456789 # 9876543210?" for n in range(3)])
+
+
+def test_questions_that_stand_in_the_training_text_are_counted(release: Path, planted: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(release, tmp_path / "copy"))
+    made = examine(copy, ["bigbench:read", "bigbench:unread"], 0, planted)
+    found = {task: result["overlap"] for task, result in made.record()["tasks"].items()}
+    assert found["bigbench:read"]["share"] > 0.8  # but for the prompt around the questions
+    assert found["bigbench:unread"] == {"at_least": 13, "share": 0.0, "of": "its own"}
+    shown = made.render()
+    assert f"{found['bigbench:read']['share']:8.4f}  3 of 3" in shown
+    assert "from one training with one seed" in shown
+    assert "in passages of 13 tokens or more that stand word for word in the training text: its own." in shown
+
+
+def test_texts_that_are_looked_up_together_stay_apart(release: Path, tmp_path: Path) -> None:
+    """Single words, in the order of a text, are no passage of it; and what is put twice counts once."""
+    words = next(read_documents(release / "data", "train")).text.split()[20:160]
+    read = TrainingText(load_tokenizer(release), index_of(release, tmp_path)[1])
+    assert read.overlap([" ".join(words)])["share"] > 0.9
+    assert read.overlap(words)["share"] == read.overlap([])["share"] == 0.0
+    once = [" ".join(words), "0123456789 " * 30]
+    assert read.overlap([*once, *once[:1] * 200]) == read.overlap(once)
+    assert 0.2 < read.overlap(once)["share"] < 0.8
+
+
+def test_where_no_text_is_whole_nobody_can_say_what_was_read(release: Path, planted: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(release, tmp_path / "copy"))
+    row = next(row for row in read_rows(copy / "data" / "manifest.jsonl") if row["split"] == "train")
+    said = ["--why", "its author objects", "--by", "the author", "--cache", str(planted)]
+    assert main(["withdraw", str(copy), "--text", f"id={row['id']}", *said]) == 0
+    for leave in (lambda: None, lambda: shutil.rmtree(copy / "data"), (copy / "release.json").unlink):
+        leave()  # some withdrawn, none there, no release
+        made = examine(copy, ["bigbench:read"], 1, planted)
+        assert [result.overlap for result in made.results] == [None]
+        assert "is not known: there is none to look into, or not all of it." in made.render()
+
+
+def test_a_release_whose_text_is_another_is_not_asked(
+    release: Path, planted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(release, tmp_path / "copy"))
+    validation = documents_file(release / "data", "validation")
+    shutil.copy(validation, documents_file(copy / "data", "train"))
+    assert main(["evaluate", str(copy), "--tasks", "bigbench:read", "--cache", str(planted)]) == 2
+    assert "something in the folder was changed" in capsys.readouterr().err
+    assert not (copy / "attest" / "evaluations").exists()
+
+
+def test_a_run_that_asks_tasks_says_so_in_its_card(planted: Path, tmp_path: Path) -> None:
+    words = small_run(write_school(tmp_path / "school"), tmp_path / "runs", "optim.steps=4", f"data.cache={planted}")
+    record = run_recipe(compose([*words, "evaluate.tasks=[bigbench:plain,bigbench:read]", "evaluate.limit=4"]))
+    asked = record["results"]["tasks"]
+    assert (asked["bigbench:plain"]["questions"], asked["bigbench:read"]["questions"]) == (4, 3)
     release = tmp_path / "runs" / "small" / "release"
     card = (release / "README.md").read_text("utf-8")
     assert "| bigbench:plain | multiple\\_choice\\_grade |" in card
-    assert "Made by A. Nobody: bigbench:plain." in card
+    assert "Made by A. Nobody: bigbench:plain, bigbench:read." in card
+    share = asked["bigbench:read"]["overlap"]["share"]
+    assert share > 0.8
+    assert f" {share:.4f} | 3 of 3 |" in card
+    assert "in the training text: its own." in card
+    (again,) = examine(release, ["bigbench:read"], 4, planted).results
+    assert again.overlap == asked["bigbench:read"]["overlap"]
     found = compare(release, release)
     assert found["tasks"]["bigbench:plain"]["comparable"]
     assert "no larger than chance" in render_comparison(found)

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
 from tests.conftest import small_run, write_school
+from tests.evaluate.test_bigbench import with_archive
 from tests.hugging_face.variants import make
 from tests.run.test_resume import start, wait_for
 from tests.tune.lessons import tuning, write_lessons
@@ -22,12 +23,12 @@ from train.config import compose, config_digest, public, resolved
 from train.documents import read_documents
 from train.evaluate import Text, answer_without_a_model, drawn, read_examples, score
 from train.hugging_face import to_hugging_face
-from train.libre import audit, compare, rebuild
+from train.libre import audit, compare, examine, rebuild
 from train.libre.audit.answer import ask
 from train.libre.audit.finding import Status
-from train.libre.audit.subject import Subject
+from train.libre.audit.subject import Base, Subject
 from train.recipe import run_recipe
-from train.records import BadInput, read_json
+from train.records import BadInput, Document, read_json
 from train.run import read_tensors
 from train.sample import Sampling, speak
 from train.scoring import told_before
@@ -104,12 +105,23 @@ def test_its_answers_are_scored_beside_answers_that_take_no_model(
             assert found["scores"][who][name] == pytest.approx(mark._asdict(), abs=1e-4)
     assert found["read"] == 0
     compare_answers(release, tmp_path / "other")
+    short = sum(len(tokens) < 13 for tokens in answer_tokens(release, drawn(held_out, 3)))
+    assert found["short"] == short > 0
+    assert f"{short} of the answers have fewer tokens than that" in (release / "README.md").read_text("utf-8")
     assert "### The task: questions" in (release / "README.md").read_text("utf-8")
     checks = {finding.id: finding for finding in audit(release, bases=[base]).findings}
     assert "questions: the answers are its own, and marked as stated" in checks["EVAL-01"].found
     assert "declared" not in checks["EVAL-01"].found
-    assert "0 of 3 answers asked for" in checks["DATA-11"].found
+    lost = f"training text, {short} are too short to be found"
+    assert f"0 of 3 answers asked for stand in its base's {lost}" in checks["DATA-11"].found
     record = read_json(release / "release.json")
+    subject = Subject(release, tmp_path / "again", [Base(base, "small", "", (), frozenset())])
+    stated = subject.record["results"]["task"] = dict(record["results"]["task"])
+    for hidden in (0, None, [short], {"a": 1}, "x" * 1000):
+        stated["short"] = hidden
+        assert f"{short} of the answers asked for are too short to be found, stated is" in ask("DATA-11", subject).found
+    del stated["short"]  # as before it was stated
+    assert lost in ask("DATA-11", subject).found
     record["results"]["task"]["read"] = 2
     (release / "release.json").write_text(json.dumps(record))
     forged = {finding.id: finding.found for finding in audit(release, bases=[base]).findings}
@@ -130,6 +142,12 @@ def compare_answers(release: Path, other: Path) -> None:
     assert (found["questions"], found["scores"]["word_f1"]["larger_than_chance"]) == (3, True)
     (other / "evaluation" / "answers.jsonl").unlink()
     assert "other questions" in compare(release, other)["tasks"]["questions"]["why"]
+
+
+def answer_tokens(release: Path, documents: list[Document]) -> list[list[int]]:
+    """Of the answers that are wanted, the end of each counted."""
+    tokenizer = load_tokenizer(release)
+    return [[*tokenizer.encode(answer).ids, 0] for _, answer in read_examples(documents)]
 
 
 def forge_answers(release: Path, work: Path) -> None:
@@ -172,6 +190,21 @@ def test_what_a_base_had_read_is_found(base: Path, tmp_path: Path) -> None:
     assert found[0] > 0.9  # but for words that were cut
     assert found[1:] == [0.0, 0.0]
     assert told_before(tmp_path, answers) is None
+
+
+def test_what_a_base_had_read_counts_as_read(
+    base: Path, lessons: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = next(read_documents(base / "data", "train")).text
+    cache = with_archive(tmp_path, monkeypatch, read=[" ".join(text.split()[20:60])])
+    words = tuning(base, lessons["sft"], tmp_path, "sft", f"data.cache={cache}", "evaluate.tasks=[bigbench:read]")
+    overlap = run_recipe(compose(words))["results"]["tasks"]["bigbench:read"]["overlap"]
+    assert overlap["share"] > 0.8
+    assert overlap["of"] == "its own and its base's"
+    (alone,) = examine(tmp_path / "small" / "release", ["bigbench:read"], 0, cache).results
+    assert alone.overlap is not None
+    assert alone.overlap["share"] < overlap["share"]
+    assert alone.overlap["of"] == "its own, not its base's"
 
 
 def test_a_plan_of_a_tuning_is_what_it_takes(

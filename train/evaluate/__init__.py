@@ -13,7 +13,7 @@ from train.evaluate.guesses import guess_all, guesses
 from train.evaluate.label_scores import score_labels
 from train.evaluate.labels import Judged, Said, evaluate_labels, judge_all, labels_yardstick
 from train.evaluate.reader import Reader
-from train.evaluate.results import Score, TaskResult
+from train.evaluate.results import LookUp, Score, TaskResult
 from train.evaluate.tasks import prepare_tasks, run_tasks
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "EvaluateConfig",
     "FiveGram",
     "Judged",
+    "LookUp",
     "Measured",
     "Reader",
     "Said",

@@ -20,7 +20,7 @@ import numpy as np
 
 from train.documents import fetch_members
 from train.evaluate.reader import Reader
-from train.evaluate.results import Score, TaskResult
+from train.evaluate.results import LookUp, Score, TaskResult
 from train.records import BadInput, digest_json, printable, read_json
 
 PREFIX = "bigbench:"
@@ -40,7 +40,7 @@ def fetch_tasks(tasks: Sequence[str], cache: Path) -> dict[str, Path]:
     return {task: files[member] for task, member in members.items()}
 
 
-def ask(reader: Reader, task: str, file: Path, limit: int) -> TaskResult:
+def ask(reader: Reader, task: str, file: Path, limit: int, look_up: LookUp) -> TaskResult:
     """One task, its first `limit` questions, 0 for all. Raises BadInput if it is not one of multiple choice."""
     try:
         content = read_json(file)
@@ -51,7 +51,8 @@ def ask(reader: Reader, task: str, file: Path, limit: int) -> TaskResult:
         authors = tuple(map(str, content.get("contributors", []))) or ("the contributors of BIG-bench",)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadInput(f"{task}: not a task that can be read ({type(error).__name__} {error})") from error
-    found = iter(reader.judge([(prompt, choice) for prompt, choices in put for choice in choices]))
+    pairs = [(prompt, choice) for prompt, choices in put for choice in choices]
+    found = iter(reader.judge(pairs))
     grades = []
     for row in marks:
         likely = [next(found)[0] for _ in row]
@@ -68,6 +69,7 @@ def ask(reader: Reader, task: str, file: Path, limit: int) -> TaskResult:
         limit=limit,
         shots=0,
         authors=authors,
+        overlap=look_up(prompt + choice for prompt, choice in pairs),
         scores={"multiple_choice_grade": Score(statistics.fmean(grades), stderr, chance, True)},
     )
 

@@ -6,7 +6,8 @@ or from the Hub.
 """
 
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -21,12 +22,13 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from train.evaluate.likelihood import log_likelihoods
 from train.evaluate.reader import Reader
-from train.evaluate.results import Score, TaskResult
+from train.evaluate.results import LookUp, Score, TaskResult
 from train.records import BadInput, digest_rows, printable
 from train.sample import Sampling, new_tokens
 
 _BOOTSTRAP = 1000  # draws, for metrics whose error has no closed form
 _MOST = 256  # tokens of an answer, where the task does not say; as its `hf` model does
+_CHOSEN = ("acc", "acc_norm")  # metrics that count the questions whose right choice was taken
 
 
 class Asked(LM):  # type: ignore[misc]
@@ -93,7 +95,7 @@ def find(tasks: Sequence[str]) -> TaskManager:
     return manager
 
 
-def ask(reader: Reader, tasks: Sequence[str], limit: int) -> list[TaskResult]:
+def ask(reader: Reader, tasks: Sequence[str], limit: int, look_up: LookUp) -> list[TaskResult]:
     """The scores on these tasks, and on those that they are groups of."""
     manager = find(tasks)
     reader.model.eval()
@@ -106,30 +108,48 @@ def ask(reader: Reader, tasks: Sequence[str], limit: int) -> list[TaskResult]:
     except (OSError, ValueError, KeyError, ImportError) as error:  # no network, data that are not there, a package
         raise BadInput(f"{', '.join(map(printable, tasks))}: lm-eval could not ask ({error})") from error
     assert found is not None
-    return [_result(name, found, limit) for name in found["n-samples"]]
+    return [_result(name, found, limit, look_up) for name in found["n-samples"]]
 
 
-def _result(name: str, found: dict[str, Any], limit: int) -> TaskResult:
+def _result(name: str, found: dict[str, Any], limit: int, look_up: LookUp) -> TaskResult:
     rows, better = found["results"][name], found["higher_is_better"].get(name, {})
-    scores = {}
+    asked, scores = found["samples"][name], {}
+    chance = _chance(found["configs"][name], asked)
     for key, value in rows.items():
         metric, comma, kind = key.partition(",")
         if comma and not metric.endswith("_stderr") and (number := _finite(value)) is not None:
             stderr = _finite(rows.get(f"{metric}_stderr,{kind}"))
-            scores[metric if kind == "none" else key] = Score(number, stderr, None, better.get(metric))
+            by_chance = chance if metric in _CHOSEN else None
+            scores[metric if kind == "none" else key] = Score(number, stderr, by_chance, better.get(metric))
     counts = found["n-samples"][name]
     return TaskResult(
         task=name,
         program=f"lm-eval {__version__}",
         version=str(found["versions"][name]),
-        set=digest_rows(sample["doc_hash"] for sample in found["samples"][name]),
+        set=digest_rows(sample["doc_hash"] for sample in asked),
         questions=int(counts["effective"]),
         of=int(counts["original"]),
         limit=limit,
         shots=int(found["n-shot"].get(name, 0)),
         authors=(),
+        overlap=look_up("".join(map(_text, put)) for sample in asked for put in sample["arguments"]),
         scores=scores,
     )
+
+
+def _text(part: object) -> str:
+    """A part of a request, where it is text: a context, or what goes on after it."""
+    return part if isinstance(part, str) else ""
+
+
+def _chance(config: Mapping[str, Any], asked: Sequence[Mapping[str, Any]]) -> float | None:
+    """How often the right choice is drawn blindly; None where nothing is chosen, where several choices may be right,
+    or where the task counts in its own way."""
+    aggregations = {metric.get("aggregation", "mean") for metric in config.get("metric_list", [])}
+    plain = config["output_type"] == "multiple_choice" and "process_results" not in config and aggregations <= {"mean"}
+    if not plain or any(isinstance(one["target"], list) or "acc_mutual_info" in one["metrics"] for one in asked):
+        return None
+    return statistics.fmean(1 / len(one["arguments"]) for one in asked)
 
 
 def _finite(value: object) -> float | None:

@@ -1,7 +1,13 @@
 """What is found of a model by a task."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
+
+from train.records import Json
+
+LookUp = Callable[[Iterable[str]], Json | None]
+"""How much of these texts stands in what a model was trained on; None where nobody can know."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,8 @@ class Score:
 class TaskResult:
     """`questions` were asked `of` all, the first `limit` (0: all), each after `shots` examples.
 
-    `set`: the digest of the questions that were asked; scores over other questions are not to be compared.
+    `set`: the digest of the questions that were asked; scores over other questions are not to be compared. `overlap`:
+    how much of the questions as they were put, answers with them, stands in the training text: a `LookUp`'s answer.
     """
 
     task: str
@@ -31,6 +38,7 @@ class TaskResult:
     limit: int
     shots: int
     authors: tuple[str, ...]
+    overlap: Json | None
     scores: dict[str, Score]
 
     def record(self) -> dict[str, Any]:

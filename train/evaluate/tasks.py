@@ -6,7 +6,7 @@ from typing import Any
 
 from train.evaluate import bigbench
 from train.evaluate.reader import Reader
-from train.evaluate.results import TaskResult
+from train.evaluate.results import LookUp, TaskResult
 from train.records import BadInput
 
 
@@ -21,12 +21,12 @@ def prepare_tasks(tasks: Sequence[str], cache: Path) -> list[Path]:
     return list(bigbench.fetch_tasks(ours, cache).values()) if ours else []
 
 
-def run_tasks(reader: Reader, tasks: Sequence[str], limit: int, cache: Path) -> list[TaskResult]:
-    """The scores of a model on tasks, of each the first `limit` questions, 0 for all."""
+def run_tasks(reader: Reader, tasks: Sequence[str], limit: int, cache: Path, look_up: LookUp) -> list[TaskResult]:
+    """The scores of a model on tasks, of each the first `limit` questions, 0 for all; `look_up`: in what it read."""
     ours, theirs = _part(tasks)
     files = bigbench.fetch_tasks(ours, cache) if ours else {}
-    found = [bigbench.ask(reader, task, file, limit) for task, file in files.items()]
-    return found + (_harness().ask(reader, theirs, limit) if theirs else [])
+    found = [bigbench.ask(reader, task, file, limit, look_up) for task, file in files.items()]
+    return found + (_harness().ask(reader, theirs, limit, look_up) if theirs else [])
 
 
 def _part(tasks: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -176,6 +176,11 @@ def _seen_of(release: Path, store: TokenStore) -> _Seen:
 
 def open_trace(release: Path, cache: Path) -> Trace:
     """Open a release; its tokens and their index are made once, under `cache`, and kept there by their digest."""
+    return Trace(release, *index_of(release, cache))
+
+
+def index_of(release: Path, cache: Path) -> tuple[TokenStore, Index]:
+    """The training tokens of a release, held against their digest, and their index; both under `cache`."""
     stated = tokens_digest(release)
     if gone := withdrawn(release):
         raise BadInput(
@@ -191,7 +196,7 @@ def open_trace(release: Path, cache: Path) -> Trace:
                 "something in the folder was changed"
             )
         build_index(TokenStore(folder, "train"), folder)
-    return Trace(release, TokenStore(folder, "train"), open_index(folder, stated))
+    return TokenStore(folder, "train"), open_index(folder, stated)
 
 
 def tokens_digest(release: Path) -> str:

@@ -13,7 +13,7 @@ from train.recipe.tuned import TunedRun
 from train.records import Json
 from train.run import progress, say
 from train.scoring import look_up
-from train.tokens import TokenStore, load_tokenizer, read_labelled, read_labels, write_labelled
+from train.tokens import load_tokenizer, read_labelled, read_labels, write_labelled
 from train.tune import label_rules
 
 
@@ -64,7 +64,7 @@ class LabelledRun(TunedRun):
         """How well the model labels, beside guesses that take no model, and n-grams."""
         train, held_out, model = self.judged("train"), self.judged("validation"), self.model(trained)
         assert isinstance(model, Labeller)
-        store, count = TokenStore(self.folder / "tokens", "train"), len(model.labels)
+        count = len(model.labels)
         with progress("evaluation", sum(len(one.marked.tokens) for one in held_out), "tok") as bar:
             bits, said = evaluate_labels(model, held_out, bar.update)
         for name, order in (("five_gram", 5), ("unigram", 1)):
@@ -76,12 +76,14 @@ class LabelledRun(TunedRun):
             say(f"{who:<34} " + ", ".join(f"{metric} {mark['value']:.3f}" for metric, mark in marks.items()))
         found = {"name": own, "asked": len(held_out), "scores": scores.pop(own), "baselines": scores}
         texts = [Text.of(one.document, np.asarray(one.marked.tokens, np.int64)) for one in held_out]
+        with self.read() as read:
+            beside_training = look_up(read, [], texts)
         return {
             "bits_per_byte": bits,
             "again": "python -m train evaluate RELEASE",
             "documents": "data/documents-validation.parquet",
             "yardstick": "labels as tokens behind what they are of, held against all that could stand there",
             "objective": resolved(self.config.objective),
-            **look_up(store, [], texts),
+            **beside_training,
             "labels": found,
         }

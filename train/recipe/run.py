@@ -1,6 +1,7 @@
 """What each stage does, and what it is made from."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from train.run import (
     train,
 )
 from train.sample import Sampling, Speaker
-from train.scoring import Tokens, look_up, score_model
+from train.scoring import Tokens, TrainingText, look_up, score_model, training_text
 from train.standards import read_key
 from train.tokens import (
     TokenStore,
@@ -180,16 +181,22 @@ class Run:
         texts, model, store = self.texts(), self.model(trained), TokenStore(self.folder / "tokens", "train")
         with progress("evaluation", sum(len(text.tokens) - 1 for text in texts), "tok") as bar:
             found = score_model(model, self.objective(), store, texts, self.config.evaluate, bar.update)
-        found |= look_up(store, self.samples(model), texts)
-        return {**found, **self.asked_more(model, texts), "objective": resolved(self.config.objective)}
+        with self.read() as read:
+            found |= look_up(read, self.samples(model), texts) | self.asked_more(model, texts, read)
+        return found | {"objective": resolved(self.config.objective)}
 
-    def asked_more(self, model: LanguageModel, texts: list[Text]) -> dict[str, Any]:
+    def read(self) -> AbstractContextManager[TrainingText]:
+        """What the model has learned from, to look into."""
+        folder = self.folder / "tokens"
+        return training_text(TokenStore(folder, "train"), load_tokenizer(folder))
+
+    def asked_more(self, model: LanguageModel, texts: list[Text], read: TrainingText) -> dict[str, Any]:
         """What else the config wants to know: which groups it expects, tasks."""
         found: dict[str, Any] = {}
         if self.config.evaluate.bias:
             found |= self._expected_groups(model, {text.language for text in texts})
         if tasks := self.config.evaluate.tasks:
-            found["tasks"] = self._ask(model, tasks)
+            found["tasks"] = self.ask_tasks(model, tasks, read)
         return found
 
     def lineage(self) -> list[dict[str, str]]:
@@ -213,11 +220,11 @@ class Run:
         groups = expected_groups(model, tokenizer, self.vocabulary(), sorted(languages), size)
         return {} if groups is None else {"bias": groups}
 
-    def _ask(self, model: LanguageModel, tasks: list[str]) -> Json:
+    def ask_tasks(self, model: LanguageModel, tasks: list[str], read: TrainingText) -> Json:
         """The scores on tasks, by name."""
         config, tokenizer = self.config.evaluate, load_tokenizer(self.folder / "tokens")
         reader = Reader(model, tokenizer, self.vocabulary(), config.batch_size)
-        found = run_tasks(reader, tasks, config.limit, Path(self.config.data.cache))
+        found = run_tasks(reader, tasks, config.limit, Path(self.config.data.cache), read.overlap)
         return {one.task: one.record() for one in found}
 
     def make_bounds(self, results: Json) -> Json:

@@ -28,7 +28,7 @@ from train.recipe.run import Run
 from train.records import BadInput, Json
 from train.run import progress, say
 from train.sample import Reply, Sampling, Speaker
-from train.scoring import look_up, told_before
+from train.scoring import TrainingText, beside_base, look_up, told_before, too_short
 from train.tokens import ExampleStore, Message, TokenStore, load_chat, load_tokenizer, write_examples
 from train.training import lesson_in
 from train.tune import Base, TuneName, merge, open_base, rules_of, save_adapter
@@ -104,6 +104,11 @@ class TunedRun(Run):
             for name, order in (("five_gram", 5), ("unigram", 1))
         }
         say(f"answers    {tuned['total']:.4f} bits per byte; the base {base['total']:.4f}")
+        with self.read() as read:
+            beside = {
+                **look_up(read, self.samples(model), [one.answer for one in asked]),
+                **self.asked_more(model, [one.answer for one in asked], read),
+            }
         return {
             "bits_per_byte": tuned | yardsticks,
             "base": {"name": self.base.name, **{k: base[k] for k in ("total", "prefers_the_better") if k in base}},
@@ -111,10 +116,14 @@ class TunedRun(Run):
             "documents": "data/documents-validation.parquet",
             "yardstick": "as for a text: the answers' tokens, each from those before it, the question among them",
             "objective": resolved(self.config.objective),
-            **look_up(store, self.samples(model), [one.answer for one in asked]),
-            **self.asked_more(model, [one.answer for one in asked]),
+            **beside,
             **self.answered(model, begun, asked),
         }
+
+    def ask_tasks(self, model: LanguageModel, tasks: list[str], read: TrainingText) -> Json:
+        """The scores on tasks, by name; what the base has read counts as read."""
+        with beside_base(read, self.base.folder) as both:
+            return super().ask_tasks(model, tasks, both)
 
     def answered(self, model: LanguageModel, base: LanguageModel, asked: list[Asked]) -> Json:
         """What both answer to held-out questions, each token the likeliest, beside answers that take no model."""
@@ -133,10 +142,13 @@ class TunedRun(Run):
         write_answers(self.folder / ANSWERS.name, [text.id for text in texts], said, [r.said for r in replies["tuned"]])
         told = told_before(self.base.folder, texts)
         found = mark_exam(self.task, [*read_examples(train)], examples, said, told) | {"longest_answer": longest}
+        found |= {} if told is None else {"short": too_short(texts)}
         for who, marks in found["scores"].items():
             say(f"{self.task:<10} {who}: " + ", ".join(f"{name} {mark['value']:.3f}" for name, mark in marks.items()))
         if found.get("read"):
             say(f"{self.task:<10} {found['read']} of {len(texts)} answers stand in the base's training text")
+        if found.get("short"):
+            say(f"{self.task:<10} {found['short']} of {len(texts)} answers are too short to be found there")
         return {"task": found}
 
     def _answers(

@@ -14,9 +14,11 @@ from train.release.manifest import (
     root_digest,
     unlike_schema,
 )
+from train.release.scores import beside_tasks
 from train.release.source import code_digest
 
 __all__ = [
-    "BUILD", "RECORD", "SIGNED", "SUMS", "Ingredients", "ReleaseConfig", "attribution", "code_digest", "data_card",
-    "describe", "digest_from_sums", "list_files", "publish", "read_release", "root_digest", "unlike_schema",
+    "BUILD", "RECORD", "SIGNED", "SUMS", "Ingredients", "ReleaseConfig", "attribution", "beside_tasks", "code_digest",
+    "data_card", "describe", "digest_from_sums", "list_files", "publish", "read_release", "root_digest",
+    "unlike_schema",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """The part of the model card that says how good a model is, and what could be wrong with that."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from train.records import Json
@@ -125,6 +125,8 @@ def _task(results: Json) -> str:
             f"{found['read']} of the {found['asked']} answers stand in the training text of {text(results['base']['name'])}, by half or "
             "more, in passages of 13 tokens or more: so much could have been learned by heart before the tuning."
         )
+    if found.get("short"):
+        parts.append(f"{found['short']} of the answers have fewer tokens than that: such a one is never found.")
     if apart := found.get("unread"):
         parts += [f"The {apart['asked']} others alone:", _marks(apart["scores"])]
     return "\n\n".join(parts)
@@ -144,7 +146,7 @@ def _mark(mark: Json) -> str:
 
 
 def _tasks(tasks: Mapping[str, Any]) -> str:
-    """Scores of tasks, each beside what chance would give where that is known."""
+    """Scores of tasks, each beside what chance would give and what of it stands in the lesson, where that is known."""
     if not tasks:
         return ""
     rows = []
@@ -152,12 +154,32 @@ def _tasks(tasks: Mapping[str, Any]) -> str:
         for score, value in found["scores"].items():
             error = "-" if value["stderr"] is None else f"{value['stderr']:.4f}"
             chance = "-" if value["chance"] is None else f"{value['chance']:.4f}"
+            overlap = f"{found['overlap']['share']:.4f}" if found.get("overlap") else "-"
             asked = f"{found['questions']} of {found['of']}"
-            rows.append(
-                (text(name), text(score), f"{value['value']:.4f}", error, chance, asked, text(found["program"]))
-            )
-    head = ("task", "score", "value", "standard error", "by chance", "questions", "by")
-    return "\n\n".join(["### Tasks", table(head, rows), *_makers(tasks)])
+            numbers = f"{value['value']:.4f}", error, chance, overlap
+            rows.append((text(name), text(score), *numbers, asked, text(found["program"])))
+    head = ("task", "score", "value", "standard error", "by chance", "overlap", "questions", "by")
+    beside = beside_tasks([found.get("overlap") for found in tasks.values()])
+    return "\n\n".join(["### Tasks", table(head, rows), beside, *_makers(tasks)])
+
+
+def beside_tasks(overlaps: Iterable[Json | None]) -> str:
+    """What the numbers in a table of tasks can show; each task's overlap, None where it is not known."""
+    known = [overlap for overlap in overlaps if overlap]
+    seeds = (
+        "One model was asked, from one training with one seed: the standard error speaks of other questions, not of "
+        "another seed."
+    )
+    if not known:
+        return (
+            f"{seeds} How much of the questions stands in its training text is not known: there is none to look into, "
+            "or not all of it."
+        )
+    of = " or ".join(dict.fromkeys(text(overlap["of"]) for overlap in known))
+    return (
+        f"{seeds} Overlap is the share of the questions' tokens, as they were put and with the answers to choose from, "
+        f"in passages of {known[0]['at_least']} tokens or more that stand word for word in the training text: {of}."
+    )
 
 
 def _makers(tasks: Mapping[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from train.libre.audit.finding import Answer, Checks, Status, failed, verified
 from train.libre.audit.subject import Subject
 from train.records import count_of
 from train.release import attribution
-from train.scoring import overlap, told_before
+from train.scoring import overlap, told_before, too_short
 from train.tokens import TokenizerKind, save_tokenizer, train_tokenizer
 
 _BEFORE_GENERATORS = 2018  # a text of an earlier date was not made by a language model
@@ -154,7 +154,13 @@ def in_both(subject: Subject) -> Answer:
     read = sum(share >= READ for share in told or [])
     if read != task["read"]:
         return failed(f"{read} of the answers asked for were read by its base, stated is {str(task['read'])[:20]}")
-    return verified(f"{said}; {read} of {task['asked']} answers asked for stand in its base's training text")
+    short = too_short(asked)
+    if task.get("short", short) != short:
+        return failed(
+            f"{short} of the answers asked for are too short to be found, stated is {str(task['short'])[:20]}"
+        )
+    lost = f", {short} are too short to be found" if short else ""
+    return verified(f"{said}; {read} of {task['asked']} answers asked for stand in its base's training text{lost}")
 
 
 def withdrawals(subject: Subject) -> Answer:
