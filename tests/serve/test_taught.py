@@ -2,18 +2,21 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
 from tests.serve.conftest import LESSON, QUESTION, Served
+from tests.serve.test_terminal import lines
 from train.__main__ import main
 from train.documents import find_document, read_documents
 from train.libre import open_trace, render
 from train.records import BadInput, read_json
 from train.sample import Sampling
-from train.serve import open_release
+from train.serve import open_release, talk
+from train.tokens import Chat, Message
 from train.tune import open_base
 
 
@@ -139,3 +142,28 @@ def test_the_front_door(tuned: tuple[Path, Path], index: Path, capsys: pytest.Ca
     assert "in the training texts of its base small, seen at" in capsys.readouterr().out
     assert main([*words, LESSON, "--base", base]) == 0
     assert main([*words, LESSON, "--base", release]) == 2
+
+
+def test_the_terminal_keeps_the_conversation(
+    taught: Served, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each message comes after all that were said, and not after one that was refused."""
+    speaker, asked, ask = taught.opened.speaker, list[list[Message]](), Chat.ask
+
+    def listen(chat: Chat, turns: Sequence[Message]) -> list[int]:
+        asked.append([*turns])
+        return ask(chat, turns)
+
+    lines(monkeypatch, QUESTION, "Cor del", "never <|endoftext|>", "Dan \udc80")
+    with monkeypatch.context() as patch:
+        patch.setattr(Chat, "ask", listen)
+        said = talk(taught.opened)
+    first, second = (Message("assistant", one["text"]) for one in said[:2])
+    turns = [Message("user", QUESTION), first, Message("user", "Cor del"), second, Message("user", "Dan ?")]
+    assert first.content == LESSON
+    assert [asked[0], asked[1], asked[3]] == [turns[:1], turns[:3], turns]
+    answer = speaker.reply(turns)
+    for _ in answer.steps(taught.opened.sampling):
+        pass
+    assert said[2:] == [{"prompt": "Dan ?", "text": answer.text()}]
+    assert "error: it spells the special token" in capsys.readouterr().out
