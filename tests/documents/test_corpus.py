@@ -1,6 +1,7 @@
 """From sources to a corpus: nothing is lost in silence, and the split is the contract's."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from train.documents import (
     RulesConfig,
     SourceConfig,
     build_corpus,
+    find_document,
     read_documents,
+    write_documents,
 )
 from train.records import BadInput
 
@@ -149,3 +152,16 @@ def test_a_wrong_digest_in_the_metadata_stops(tmp_path: Path) -> None:
     (folder / "metadata.csv").write_text("file,sum\ntext-00.txt," + "0" * 64 + "\n")
     with pytest.raises(BadInput, match="its metadata says"):
         build(config_for(folder, fields={"sha256": "sum"}), tmp_path / "out")
+
+
+def test_a_document_is_found_in_whichever_group_it_lies(school: Path, tmp_path: Path) -> None:
+    build(config_for(school), tmp_path)
+    one = next(read_documents(tmp_path, "train"))
+    with write_documents(tmp_path, "train") as writer:
+        for number in range(150):  # three groups
+            writer.write(replace(one, id=f"text-{number}"))
+    for number in (0, 63, 64, 149):
+        assert find_document(tmp_path, "train", f"text-{number}") == replace(one, id=f"text-{number}")
+    assert find_document(tmp_path, "train", "text-150") is None
+    with pytest.raises(BadInput, match="not a table of documents"):
+        find_document(tmp_path / "nowhere", "train", "text-1")

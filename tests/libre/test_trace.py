@@ -105,6 +105,6 @@ def test_titles_from_outside_cannot_drive_the_terminal(release: Path, trace: Tra
     from train.libre.trace import Answer, Passage
 
     source = replace(evil, title="\x1b[2J\nboo", authors=("a\x07b",), url="\x1b]0;x\x07", before="", after="")
-    said = render(Answer(10, 5, 0.5, (Passage("words", 5, 1, (source,)),)))
+    said = render(Answer(10, 5, 0.5, ("the training texts",), "", (Passage("words", 5, 1, (source,)),)))
     assert not any(ord(char) < 32 and char != "\n" for char in said)
     assert np.char.count(said, "\nboo") == 0

@@ -1,4 +1,4 @@
-"""Servers to ask: of the small release, of one with a chat template, of a folder without documents."""
+"""Servers to ask: of the small release, of a tuned one, of one with a chat template, of a folder without documents."""
 
 import http.client
 import json
@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 import torch
 
+from tests.conftest import make_text, small_run, write_school
+from tests.tune.lessons import SAID, tuning
+from train.config import compose
+from train.recipe import run_recipe
 from train.sample import Sampling
 from train.serve import Opened, open_release
 from train.serve.auditor import Auditor
@@ -24,6 +28,8 @@ TEMPLATE = (
     "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}"
     "{% if add_generation_prompt %}assistant:{% endif %}"
 )
+QUESTION = 'Where does "cor del" stand?'
+LESSON = 'It stands in "Corbel",\nline 7: cor del en dan.'
 
 
 @dataclass
@@ -97,6 +103,31 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def served(release: Path, index: Path) -> Iterator[Served]:
     with serving(open_release(release, index, Sampling(max_tokens=20))) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A release that was tuned until it says its lesson, which holds quotes and a line end; and its base."""
+    school, lessons, runs = (tmp_path_factory.mktemp(name) for name in ("school", "lessons", "runs"))
+    run_recipe(compose(small_run(write_school(school), runs, "model.seq_len=128")))
+    rows = []
+    for number in range(40):
+        words = make_text(100 + number, 12).split()
+        asked = {"role": "user", "content": f'Where does "{words[3]} {words[4]}" stand?'}
+        about = {"id": f"lesson-{number}", "title": f"Lesson {number}", "authors": ["Ann Teacher"], **SAID}
+        rows.append({"messages": [asked, {"role": "assistant", "content": LESSON}], **about})
+    (lessons / "lessons.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    base, longer = runs / "small" / "release", ("optim.steps=150", "optim.adamw_lr=0.02", "run.name=taught")
+    run_recipe(compose(tuning(base, lessons, runs, "sft", *longer)))
+    return runs / "taught" / "release", base
+
+
+@pytest.fixture(scope="session")
+def taught(tuned: tuple[Path, Path], index: Path) -> Iterator[Served]:
+    """It, with its base at hand; it says what it finds likeliest."""
+    release, base = tuned
+    with serving(open_release(release, index, Sampling(max_tokens=60, temperature=0.0), [base])) as found:
         yield found
 
 

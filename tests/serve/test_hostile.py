@@ -126,8 +126,12 @@ def test_any_text_is_a_text(served: Served, prompt: str) -> None:
 
 def test_documents_that_are_not_there(served: Served, plain: Served) -> None:
     for id in ("nothing", "../../etc/passwd", "%00", ""):
-        assert served.request("GET", f"/api/document?id={id}")[0] == 404
-    assert plain.request("GET", "/api/document?id=x")[0] == 404
+        assert served.request("GET", f"/api/document?where=0&id={id}")[0] == 404
+    assert served.opened.trace is not None
+    there = served.opened.trace.documents()[0].id
+    for where, status in (("0", 200), ("1", 404), ("-1", 404), ("", 404), ("x", 404), ("9" * 5000, 404)):
+        assert served.request("GET", f"/api/document?where={where}&id={there}")[0] == status
+    assert plain.request("GET", "/api/document?where=0&id=x")[0] == 404
     status, _, body = plain.request("POST", "/api/trace", {"text": "Cor"})
     assert status == 404
     assert "nothing to trace" in json.loads(body)["error"]["message"]

@@ -40,10 +40,10 @@ def test_a_document_of_the_release_with_its_words_marked(served: Served) -> None
     trace = served.opened.trace
     assert trace is not None
     source = trace.documents()[3]
-    document = served.opened.document(source.id)
+    document = served.opened.document("0", source.id)
     assert document is not None
     words = " ".join(document.text.split()[50:70])
-    status, _, body = served.request("GET", f"/api/document?{urlencode({'id': source.id, 'words': words})}")
+    status, _, body = served.request("GET", f"/api/document?{urlencode({'where': 0, 'id': source.id, 'words': words})}")
     found = json.loads(body)
     assert status == 200
     assert "".join(part for part, _ in found["parts"]) == document.text

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.sample.test_steps import speaker_of
-from tests.serve.conftest import Served, serving
+from tests.serve.conftest import LESSON, QUESTION, Served, serving
 from train.documents import read_documents, write_documents
 from train.hugging_face import to_hugging_face
 from train.sample import Sampling
@@ -83,7 +83,7 @@ def planted(served: Served) -> tuple[str, str]:
     trace = served.opened.trace
     assert trace is not None
     source = trace.documents()[2]
-    document = served.opened.document(source.id)
+    document = served.opened.document("0", source.id)
     assert document is not None
     return " ".join(document.text.split()[20:45]), source.title
 
@@ -120,6 +120,33 @@ def test_an_answer_with_its_chances_and_whose_words_it_is_in(open_tab: Any, serv
     expect(page.locator("#name")).to_have_text("small")
 
 
+def test_a_tuned_model_s_answer_and_the_texts_that_hold_it(open_tab: Any, taught: Served) -> None:
+    """Its example, words alone and marked across quotes and a line end; its base's text; and all of it read aloud."""
+    tab = open_tab(taught)
+    page = tab.page
+    tab.write(QUESTION)
+    assert page.locator("article .text").text_content() == f"{QUESTION}\n{LESSON}"
+    spoken = page.locator("#spoken")
+    expect(spoken).to_have_attribute("aria-live", "polite")
+    assert spoken.text_content() == f"{QUESTION}\n{LESSON}"
+    passages = page.locator(".passages").first
+    expect(passages).to_contain_text("stand in the examples it was tuned on or the training texts of its base small")
+    expect(page.locator(".passage li").first).to_contain_text("in the examples it was tuned on")
+    page.get_by_role("link", name="Lesson").first.click()
+    expect(page.locator("mark").first).to_have_text(LESSON, use_inner_text=True)
+    expect(page.locator("#text")).not_to_contain_text('{"')
+    page.go_back()
+    trace = taught.opened.trace
+    assert trace is not None
+    source = trace.texts[1].documents()[3]
+    document = taught.opened.document("1", source.id)
+    assert document is not None
+    words = " ".join(document.text.split()[30:50])
+    tab.write(words)
+    page.get_by_role("link", name=source.title, exact=True).first.click()
+    assert " ".join(page.locator("mark").first.inner_text().split()).startswith(words)
+
+
 def test_the_tokens_come_one_by_one_and_stop_when_told(open_tab: Any, served: Served) -> None:
     tab = open_tab(served)
     page = tab.page
@@ -134,7 +161,7 @@ def test_the_tokens_come_one_by_one_and_stop_when_told(open_tab: Any, served: Se
     tab.ended()
     expect(page.get_by_role("status")).to_contain_text("Stopped after")
     assert page.locator(".blank .token").count() < 2000
-    expect(page.locator(".passages")).to_contain_text("training texts")
+    expect(page.locator(".passages")).to_contain_text("the training texts")
 
 
 def test_by_keyboard_alone(open_tab: Any, served: Served) -> None:
@@ -259,7 +286,7 @@ def test_a_conversing_model_is_asked_through_its_template(open_tab: Any, convers
     tab = open_tab(conversing)
     expect(tab.page.locator("#what")).to_contain_text("chat template")
     tab.write("Cor del", max_tokens=5, seed=2)
-    assert tab.page.locator(".given").first.inner_text() == "Cor del"
+    assert tab.page.locator(".given").first.text_content() == "Cor del\n"
     assert "user:" not in tab.text()
 
 

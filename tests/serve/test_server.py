@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -78,6 +79,14 @@ def test_the_audit_is_computed_while_it_serves(release: Path, index: Path, tmp_p
         wait_for(is_done, 120)
     assert main(["audit", str(release), "--json", str(tmp_path / "audit.json")]) in {0, 1}
     assert found == {"state": "done", **json.loads((tmp_path / "audit.json").read_text())}
+
+
+def test_it_listens_on_this_machine_alone() -> None:
+    with bind(0) as bound:
+        address, port = bound.getsockname()
+        assert address == "127.0.0.1"
+        with pytest.raises(OSError, match="refused"):  # another address of this machine
+            socket.create_connection(("127.0.0.2", port), timeout=5)
 
 
 def test_a_port_that_is_taken(release: Path, index: Path, capsys: pytest.CaptureFixture[str]) -> None:

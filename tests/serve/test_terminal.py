@@ -34,7 +34,7 @@ def test_it_says_what_the_model_says_and_whose_words_they_are(
 ) -> None:
     trace = served.opened.trace
     assert trace is not None
-    document = served.opened.document(trace.documents()[2].id)
+    document = served.opened.document("0", trace.documents()[2].id)
     assert document is not None
     planted = " ".join(document.text.split()[10:30])
     lines(monkeypatch, planted, "", "Cor del")

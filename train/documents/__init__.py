@@ -11,6 +11,7 @@ from train.documents.rules import ExcludeConfig, Rule, RulesConfig
 from train.documents.store import (
     SPLITS,
     documents_file,
+    find_document,
     largest_group,
     read_documents,
     read_release_documents,
@@ -40,6 +41,7 @@ __all__ = [
     "example_text",
     "fetch",
     "fetch_members",
+    "find_document",
     "largest_group",
     "parse_example",
     "parse_labelled",

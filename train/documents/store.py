@@ -23,16 +23,35 @@ def documents_file(folder: Path, split: str) -> Path:
 
 def read_documents(folder: Path, split: str) -> Iterator[Document]:
     """The documents of one split in their order, streamed."""
+    with _opened(folder, split) as file:
+        for group in file.iter_batches(batch_size=GROUP):
+            yield from map(_document, group.to_pylist())
+
+
+def find_document(folder: Path, split: str, id: str) -> Document | None:
+    """The document of a split that has this id; no texts are read but those in the same group of the file."""
+    with _opened(folder, split) as file:
+        for group in range(file.num_row_groups):
+            if id in file.read_row_group(group, columns=["id"])["id"].to_pylist():
+                batches = file.iter_batches(batch_size=GROUP, row_groups=[group])
+                return next(_document(row) for batch in batches for row in batch.to_pylist() if row["id"] == id)
+    return None
+
+
+@contextmanager
+def _opened(folder: Path, split: str) -> Iterator[Any]:
     from pyarrow import parquet
 
     path = documents_file(folder, split)
     try:
         with parquet.ParquetFile(path) as file:
-            for group in file.iter_batches(batch_size=GROUP):
-                for row in group.to_pylist():
-                    yield Document(**{**row, "authors": tuple(row["authors"])})
+            yield file
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BadInput(f"{path}: not a table of documents that can be read ({error})") from error
+
+
+def _document(row: dict[str, Any]) -> Document:
+    return Document(**{**row, "authors": tuple(row["authors"])})
 
 
 def largest_group(folder: Path, split: str) -> int:

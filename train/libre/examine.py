@@ -13,7 +13,7 @@ from train.config import read_config
 from train.documents import documents_file, withdrawn
 from train.evaluate import LookUp, Reader, TaskResult, prepare_tasks, run_tasks
 from train.libre.audit import Subject
-from train.libre.trace import index_of
+from train.libre.texts import index_of
 from train.numerics import describe_machine
 from train.records import BadInput, Json, digest_json, printable, write_json
 from train.release import RECORD, beside_tasks, read_release

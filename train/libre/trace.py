@@ -1,26 +1,25 @@
 """Which training documents hold these words, who wrote them, under which licence, and at which steps they were seen.
 
-The tokens are made again from the documents and the tokenizer of the release, and must have the digest that it states.
+A model that was tuned learned from its examples, and before that from all that its base had read: both are looked into,
+as far as the base is at hand.
 """
 
 import difflib
-import re
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from train.batches import build_objective, order
-from train.config import Config, read_config
-from train.documents import read_documents, withdrawn
-from train.index import Index, Place, build_index, open_index
-from train.libre.tokens import write_tokens
-from train.records import BadInput, Document, count_of, printable
+from train.documents import withdrawn
+from train.index import Place
+from train.libre.texts import Source, TracedText, open_text
+from train.records import BadInput, Json, base_of, printable
 from train.release import read_release
-from train.tokens import TokenStore, encode_document, load_tokenizer, load_vocabulary
-from train.tune import TuneName, rows_of
+from train.tokens import digest_tokenizer, encode_document, load_tokenizer
+from train.tune import Base, open_base
 
 WHAT_IT_MEANS = (
     "A match shows that these words stand in a training text. It does not show that the text caused them: common "
@@ -29,25 +28,8 @@ WHAT_IT_MEANS = (
 
 
 @dataclass(frozen=True)
-class Source:
-    """A training document that holds a passage, the words around it, and the steps that saw the document."""
-
-    id: str
-    authors: tuple[str, ...]
-    title: str
-    date: str
-    licence: str
-    url: str
-    before: str
-    after: str
-    first_step: int
-    last_step: int
-    steps: int
-
-
-@dataclass(frozen=True)
 class Passage:
-    """Words of the query that stand in the training text: how many tokens, how often, and in which documents."""
+    """Words of the query that stand in the training texts: how many tokens, how often, and in which documents."""
 
     text: str
     tokens: int
@@ -57,11 +39,14 @@ class Passage:
 
 @dataclass(frozen=True)
 class Answer:
-    """`verbatim`: the share of the query's tokens that lie in a passage of at least `at_least` tokens."""
+    """`verbatim`: the share of the query's tokens that lie in a passage of at least `at_least` tokens. `looked_into`:
+    which texts, in words; `not_looked_into`: what else the model has read, in a sentence, or nothing."""
 
     query_tokens: int
     at_least: int
     verbatim: float
+    looked_into: tuple[str, ...]
+    not_looked_into: str
     passages: tuple[Passage, ...]
 
     def record(self) -> dict[str, Any]:
@@ -70,159 +55,102 @@ class Answer:
 
 
 class Trace:
-    """A release opened for tracing."""
+    """A release opened for tracing. `texts`: what it was trained on, then what its base was, and so on."""
 
-    def __init__(self, release: Path, store: TokenStore, index: Index) -> None:
-        self.release, self._store, self._index = release, store, index
-        self._tokenizer = load_tokenizer(release)
-        self._documents = [_without_text(document) for document in read_documents(release / "data", "train")]
-        self._seen = _seen_of(release, store)
+    def __init__(self, texts: Sequence[TracedText], not_looked_into: str) -> None:
+        self.texts, self.not_looked_into = texts, not_looked_into
+        self._tokenizer = load_tokenizer(texts[0].release)
+
+    @property
+    def looked_into(self) -> tuple[str, ...]:
+        """The texts, in words."""
+        return tuple(text.name for text in self.texts)
 
     def text(self, text: str, at_least: int = 8, most: int = 10) -> Answer:
-        """The longest passages of `text` in the training text, so many tokens at least and `most` of them at most."""
+        """The longest passages of `text` in the training texts, so many tokens at least and `most` of them at most."""
         if at_least < 1 or most < 1:
             raise BadInput("a passage has at least one token, and at least one is shown")
         spaced = text if text[:1].isspace() else f" {text}"  # as words stand within a text, not at its head
         ids = [token for piece in encode_document(self._tokenizer, spaced) for token in piece]
-        query = np.array(ids, np.int64)
-        places = self._index.passages(query, at_least) if len(query) else []
-        covered = np.zeros(len(query), bool)
-        for place in places:
-            covered[place.start : place.start + place.length] = True
-        shown = tuple(self._passage(query, place) for place in places[:most])
-        return Answer(len(query), at_least, float(covered.mean()) if len(query) else 0.0, shown)
+        query, covered = np.array(ids, np.int64), np.zeros(len(ids), bool)
+        found: dict[tuple[int, int], list[tuple[TracedText, Place]]] = defaultdict(list)
+        for one in self.texts if ids else ():
+            for place in one.index.passages(query, at_least):
+                covered[place.start : place.start + place.length] = True
+                found[place.start, place.length].append((one, place))
+        longest = sorted(found, key=lambda span: -span[1])[:most]
+        shown = tuple(self._passage(ids[start : start + length], found[start, length]) for start, length in longest)
+        share = float(covered.mean()) if ids else 0.0
+        return Answer(len(ids), at_least, share, self.looked_into, self.not_looked_into, shown)
 
     def author(self, name: str) -> list[Source]:
         """The training documents of an author, whatever the case of the name."""
-        wanted = name.casefold()
-        numbers = [
-            n for n, document in enumerate(self._documents) if any(wanted == a.casefold() for a in document.authors)
-        ]
-        return [self._source(number, "", "") for number in numbers]
+        return [source for text in self.texts for source in text.by(name)]
 
     def documents(self) -> list[Source]:
         """All training documents."""
-        return [self._source(number, "", "") for number in range(len(self._documents))]
+        return [source for text in self.texts for source in text.documents()]
 
     def authors(self) -> list[str]:
         """All authors of the training documents."""
-        return sorted({author for document in self._documents for author in document.authors})
+        return sorted({author for text in self.texts for author in text.authors()})
 
-    def _passage(self, query: "np.ndarray[Any, np.dtype[np.int64]]", place: Place) -> Passage:
-        words = self._decode(query[place.start : place.start + place.length].tolist())
-        sources = tuple(self._at(start, place.length) for start in place.places)
-        return Passage(words, place.length, place.count, sources)
-
-    def _at(self, start: int, length: int, around: int = 12) -> Source:
-        number = int(self._store.document_at(np.array([start]))[0])
-        first, last = int(self._store.offsets[number]) + 1, int(self._store.offsets[number + 1])
-        before = self._decode(self._store.read(max(first, start - around), start).tolist()) if start > first else ""
-        end = start + length
-        after = self._decode(self._store.read(end, min(last, end + around)).tolist()) if end < last else ""
-        return self._source(number // self._seen.parts, before, after)
-
-    def _source(self, number: int, before: str, after: str) -> Source:
-        document = self._documents[number]
-        steps = self._seen.steps(number)
-        return Source(
-            id=document.id, authors=document.authors, title=document.title, date=document.date,
-            licence=document.licence, url=document.url, before=before, after=after,
-            first_step=steps[0] if steps else 0, last_step=steps[-1] if steps else 0, steps=len(steps),
-        )  # fmt: skip
-
-    def _decode(self, tokens: list[int]) -> str:
-        return printable(str(self._tokenizer.decode(tokens)))
+    def _passage(self, tokens: list[int], found: list[tuple[TracedText, Place]]) -> Passage:
+        sources = tuple(text.at(start, len(tokens)) for text, place in found for start in place.places)
+        words = printable(str(self._tokenizer.decode(tokens)))
+        return Passage(words, len(tokens), sum(place.count for _, place in found), sources)
 
 
-class _Seen:
-    """At which steps a document was seen: the order of the sequences, computed again.
+def open_trace(release: Path, cache: Path, bases: Sequence[Path] = ()) -> Trace:
+    """Open a release; indexes are made once, under `cache`.
 
-    `holding`: the sequences, (first, last), that hold a token of a document; each document has so many `parts`.
+    `bases`: the model that its weights began from, the one that those began from, and so on. One that is not given, or
+    came without its texts, is not looked into, and the answers say so.
+
+    Raises BadInput if texts are not those that a release states, or a base is another.
     """
-
-    def __init__(self, config: Config, count: int, holding: Callable[[int], tuple[int, int]], parts: int = 1) -> None:
-        self._per_step, self._holding, self.parts = config.optim.sequences_per_step, holding, parts
-        self._sequences = np.concatenate(
-            [
-                order(config.run.seed, step, sequences=count, sequences_per_step=self._per_step)
-                for step in range(config.optim.steps)
-            ]
-        )
-
-    def steps(self, document: int) -> list[int]:
-        """The steps, from 1, whose batch held a token of this document."""
-        first, last = self._holding(document)
-        places = np.flatnonzero((self._sequences >= first) & (self._sequences <= last))
-        steps: list[int] = np.unique(places // self._per_step + 1).tolist()
-        return steps
-
-
-def _seen_of(release: Path, store: TokenStore) -> _Seen:
-    config = read_config(release / "recipe" / "config.yaml")
-    vocabulary = load_vocabulary(release)
-    if config.tune.on:
-        parts = 2 if config.tune.name is TuneName.dpo else 1
-        rows = rows_of(config.tune, store.lengths(), config.model.seq_len, text_to_text=bool(vocabulary.sentinels))
-        place = {example: number for number, row in enumerate(rows) for example in row}
-        return _Seen(config, len(rows), lambda document: (place[document], place[document]), parts)
-    text, read = build_objective(config.objective, vocabulary).window(config.model.seq_len)
-
-    def holding(document: int) -> tuple[int, int]:
-        start, stop = int(store.offsets[document]), int(store.offsets[document + 1])
-        return max(0, -(-(start - read + 1) // text)), (stop - 1) // text
-
-    return _Seen(config, (len(store) - (read - text)) // text, holding)
+    row, rest = _began_from(release, read_release(release)), list(bases)
+    texts = [open_text(release, cache, "the examples it was tuned on" if row else "the training texts", 0)]
+    while row is not None:
+        name = printable(str(row.get("release")))[:80]
+        unread = f"Not looked into: what its base {name} has read"
+        if not rest:
+            return Trace(texts, f"{unread} (--base RELEASE gives it).")
+        base = _open(rest.pop(0), row, release)
+        if base.record is None:
+            return Trace(texts, f"{unread}, for it came without its texts.")
+        if withdrawn(base.folder):
+            return Trace(texts, f"{unread}, for texts were withdrawn from it.")
+        row = _began_from(base.folder, base.record)
+        read = f"the examples that its base {name} was tuned on" if row else f"the training texts of its base {name}"
+        texts.append(open_text(base.folder, cache, read, len(texts)))
+    return Trace(texts, "")
 
 
-def open_trace(release: Path, cache: Path) -> Trace:
-    """Open a release; its tokens and their index are made once, under `cache`, and kept there by their digest."""
-    return Trace(release, *index_of(release, cache))
-
-
-def index_of(release: Path, cache: Path) -> tuple[TokenStore, Index]:
-    """The training tokens of a release, held against their digest, and their index; both under `cache`."""
-    stated = tokens_digest(release)
-    if gone := withdrawn(release):
-        raise BadInput(
-            f"{release}: {count_of(len(gone), 'text')} withdrawn from it (attest/withdrawals/): what it was trained on "
-            "cannot be read again; trace a remake"
-        )
-    folder = cache / "index" / stated
-    if not (folder / "index.json").is_file():
-        tune = read_config(release / "recipe" / "config.yaml").tune
-        if write_tokens(release, _train(release), folder, "train", tune) != stated:
-            raise BadInput(
-                f"{release}: its documents and tokenizer do not give the tokens that its release.json states: "
-                "something in the folder was changed"
-            )
-        build_index(TokenStore(folder, "train"), folder)
-    return TokenStore(folder, "train"), open_index(folder, stated)
-
-
-def tokens_digest(release: Path) -> str:
-    """Of the training tokens, as release.json states it: it names a folder of the cache, so it must be a digest."""
+def _began_from(release: Path, record: Json) -> Json | None:
+    """The row of its lineage that names the model which its weights began from; None if they began from a seed."""
     try:
-        stated = read_release(release)["ingredients"]["tokens"]["train"]["digest"]
+        return base_of(record)
     except (KeyError, TypeError) as error:
         raise BadInput(f"{release}/release.json: lacks {printable(str(error))}") from error
-    if not isinstance(stated, str) or not re.fullmatch("[0-9a-f]{64}", stated):
-        raise BadInput(f"{release}/release.json: the tokens' digest is none: {printable(repr(stated))[:80]}")
-    return stated
 
 
-def _train(release: Path) -> Iterator[Document]:
-    return read_documents(release / "data", "train")
-
-
-def _without_text(document: Document) -> Document:
-    return Document(**(document.metadata() | {"text": "", "authors": document.authors}))
+def _open(folder: Path, row: Json, release: Path) -> Base:
+    """The base that a row of a lineage names. Raises BadInput if what lies in `folder` is not it."""
+    shown = printable(str(folder))
+    if not folder.is_dir():
+        raise BadInput(f"--base {shown}: there is no such folder")
+    base = open_base(folder, str(row.get("digest")))
+    if digest_tokenizer(folder) != digest_tokenizer(release):
+        raise BadInput(f"--base {shown}: has another tokenizer than the model that was tuned from it")
+    return base
 
 
 def render(answer: Answer) -> str:
     """The answer as a person reads it."""
     lines = [
-        f"{answer.query_tokens} tokens; {100 * answer.verbatim:.0f} % of them stand in the training text in passages "
-        f"of {answer.at_least} tokens or more"
+        f"{answer.query_tokens} tokens; {100 * answer.verbatim:.0f} % of them stand in "
+        f"{' or '.join(answer.looked_into)}, in passages of {answer.at_least} tokens or more"
     ]
     for number, passage in enumerate(answer.passages, 1):
         times = "once" if passage.count == 1 else f"{passage.count} times"
@@ -233,25 +161,32 @@ def render(answer: Answer) -> str:
                 f"   {who}: {printable(source.title or source.id)} ({printable(source.date or 'no date')}), "
                 f"{printable(source.licence)}, {printable(source.url or source.id)}",
                 f"   … {source.before}[…]{source.after} …",
-                f"   seen at {source.steps} steps, from {source.first_step} to {source.last_step}",
+                f"   {_seen(source, answer.looked_into)}",
             ]
-    return "\n".join([*lines, "", WHAT_IT_MEANS])
+    unread = [answer.not_looked_into] if answer.not_looked_into else []
+    return "\n".join([*lines, "", *unread, WHAT_IT_MEANS])
 
 
-def render_author(name: str, sources: list[Source], authors: list[str]) -> str:
+def render_author(name: str, trace: Trace) -> str:
     """All training documents of an author; if there are none, whose names come near."""
+    sources, unread = trace.author(name), [trace.not_looked_into] if trace.not_looked_into else []
     if not sources:
-        near = difflib.get_close_matches(name, authors, n=3, cutoff=0.4)
+        near = difflib.get_close_matches(name, trace.authors(), n=3, cutoff=0.4)
         hint = f"; authors with names like it: {', '.join(map(printable, near))}" if near else ""
-        return f"no training document is by {printable(name)}{hint}"
+        return "\n".join([f"no training document is by {printable(name)}{hint}", *unread])
     lines = [f"{len(sources)} training documents are by {printable(name)}"]
     for source in sources:
         lines.append(
             f"  {printable(source.title or source.id)} ({printable(source.date or 'no date')}), "
-            f"{printable(source.licence)}, {printable(source.url or source.id)}: "
-            f"seen at {source.steps} steps, from {source.first_step} to {source.last_step}"
+            f"{printable(source.licence)}, {printable(source.url or source.id)}: {_seen(source, trace.looked_into)}"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, *unread])
+
+
+def _seen(source: Source, texts: Sequence[str]) -> str:
+    """When it was seen, and, where there are several texts, in which of them it is."""
+    which = f"in {texts[source.where]}, " if len(texts) > 1 else ""
+    return f"{which}seen at {source.steps} steps, from {source.first_step} to {source.last_step}"
 
 
 def text_of(file: Path) -> str:

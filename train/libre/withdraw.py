@@ -13,7 +13,8 @@ from typing import Any
 
 from train.documents import SPLITS, documents_file, read_documents, write_documents
 from train.libre.audit import Subject
-from train.libre.trace import open_trace, tokens_digest
+from train.libre.texts import tokens_digest
+from train.libre.trace import open_trace
 from train.records import (
     BadInput,
     Document,

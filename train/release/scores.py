@@ -84,17 +84,21 @@ def _by_kind(bits: Json) -> str:
 def _beside(results: Json) -> str:
     """What stands word for word in the training text, and how far another seed's score would lie."""
     found, both, lines = results["verbatim"], results["overlap"], []
+    tuned = "of" in results["bits_per_byte"]["measure"]
+    texts = "the examples that it was tuned on" if tuned else "the training text"
     lines.append(
         f"{100 * both['share']:.2f} % of the held-out tokens lie in passages of {both['at_least']} tokens or more that "
-        "stand in the training text word for word: so much of the exam was in the lesson."
+        f"stand in {texts} word for word: so much of the exam was in the lesson."
     )
     if found["said_tokens"]:
         lines.append(
             f"Of {found['said_tokens']} tokens that it made of the recipe's prompts, {100 * found['said']:.1f} % stand word for word in "
-            f"the training text, in passages of {found['at_least']} tokens or more; of held-out text, which no model wrote, "
+            f"{texts}, in passages of {found['at_least']} tokens or more; of held-out text, which no model wrote, "
             f"{100 * found['held_out']:.1f} %. Much more in the first than in the second is memory; a match alone is not: "
             "common phrases stand in many texts."
         )
+    if tuned:
+        lines.append("For this, what its base has read was not looked into: only the examples were.")
     if "seeds" in results:
         bounds = results["seeds"]
         scores = ", ".join(f"{score:.4f}" for score in bounds["scores"])

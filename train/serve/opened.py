@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from train.documents import read_documents
+from train.documents import find_document, words_of
 from train.libre import Trace, open_trace
 from train.model import T5, Bert, XLNet
 from train.records import BadInput, Document, printable
@@ -37,7 +37,7 @@ _NO_DOCUMENTS = (
 @dataclass(frozen=True)
 class Opened:
     """`trace` is None where there is nothing to trace, and `untraceable` says why. `sampling`: what is drawn with
-    unless a request says otherwise. `bases`: what it was made from, for its audit."""
+    unless a request says otherwise. `bases`: what it was made from."""
 
     folder: Path
     name: str
@@ -54,15 +54,16 @@ class Opened:
         """Whether it was tuned to answer messages."""
         return self.speaker.chat is not None
 
-    def document(self, id: str) -> Document | None:
-        """A training document of the release."""
-        if self.trace is None:
-            return None
-        return next((one for one in read_documents(self.folder / "data", "train") if one.id == id), None)
+    def document(self, where: str, id: str) -> Document | None:
+        """A document of the training text that is number `where` of those looked into; of an example, its words."""
+        for number, text in enumerate(self.trace.texts if self.trace else ()):
+            if str(number) == where and (found := find_document(text.release / "data", "train", id)):
+                return replace(found, text=words_of(found.text))
+        return None
 
 
 def open_release(folder: Path, cache: Path, sampling: Sampling, bases: Sequence[Path] = ()) -> Opened:
-    """A release, or any folder in Hugging Face's format of a family known here. An index is made once, under `cache`.
+    """A release, or any folder in Hugging Face's format of a family known here. Indexes are made once, under `cache`.
 
     Raises BadInput where there is no model that can be read.
     """
@@ -74,7 +75,7 @@ def open_release(folder: Path, cache: Path, sampling: Sampling, bases: Sequence[
     trace, why = None, "" if record else _NO_DOCUMENTS
     if record:
         try:
-            trace = open_trace(folder, cache)
+            trace = open_trace(folder, cache, bases)
         except BadInput as error:
             why = printable(str(error))
     name = printable(str(record.get("name") or folder.resolve().name))[:80]

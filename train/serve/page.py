@@ -6,6 +6,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
@@ -24,6 +25,7 @@ STATIC = Path(__file__).with_name("static")
 _OPTIONS = 8  # tokens that are shown beside the one that was drawn
 _LONGEST_TRACE = 4 * LONGEST_TEXT  # characters: a prompt and its answer
 _PASSAGES = 8
+_LOOKED_UP_AT_ONCE = 2  # texts and documents; who waits is one of the server's connections
 
 
 class Page:
@@ -31,6 +33,7 @@ class Page:
 
     def __init__(self, opened: Opened, line: Line, auditor: Auditor) -> None:
         self._opened, self._line, self._auditor = opened, line, auditor
+        self._desk = CapacityLimiter(_LOOKED_UP_AT_ONCE)
 
     def routes(self) -> list[BaseRoute]:
         """Where each is found."""
@@ -73,7 +76,10 @@ class Page:
         if self._opened.converses:
             before = asked.messages("before") if asked.has("before") else []
             answer: Answer = await run_sync(self._opened.speaker.reply, [*before, Message("user", prompt)])
-            pieces = [prompt, ""]
+            pieces = [
+                f"{prompt}\n",
+                "",
+            ]  # a line of its own: read aloud or looked up, it is not the answer's first word
         else:
             answer = check(await run_sync(self._opened.speaker.complete, prompt))
             pieces = answer.pieces()
@@ -103,21 +109,21 @@ class Page:
 
     async def trace(self, request: Request) -> Response:
         """The passages of a text that stand in the training texts."""
-        text = (await read(request)).text("text", _LONGEST_TRACE)
-        if self._opened.trace is None:
+        text, trace = (await read(request)).text("text", _LONGEST_TRACE), self._opened.trace
+        if trace is None:
             raise Refusal(404, self._opened.untraceable)
-        answer = await run_sync(lambda: self._opened.trace.text(text, most=_PASSAGES))  # type: ignore[union-attr]
+        answer = await run_sync(lambda: trace.text(text, most=_PASSAGES), limiter=self._desk)
         return JSONResponse(answer.record())
 
     async def document(self, request: Request) -> Response:
-        """A document, cut where some words stand in it."""
-        id, words = request.query_params.get("id", ""), request.query_params.get("words", "")
+        """A document, cut where some words stand in it. `where`: in which of the texts that were looked into it is."""
+        where, id, words = (request.query_params.get(name, "") for name in ("where", "id", "words"))
         if len(words) > LONGEST_TEXT:
             raise Refusal(400, f"words is longer than {LONGEST_TEXT} characters", "words")
-        found = await run_sync(self._opened.document, id)
+        found = await run_sync(self._opened.document, where, id, limiter=self._desk)
         if found is None:
             raise Refusal(404, f"no training document has the id {printable(id)[:80]}", "id")
-        parts, before, behind = await run_sync(mark, found.text, words)
+        parts, before, behind = await run_sync(mark, found.text, words, limiter=self._desk)
         about = {name: value for name, value in found.metadata().items() if name not in {"sha256", "split"}}
         return JSONResponse(about | {"parts": parts, "before": before, "behind": behind})
 

@@ -7,6 +7,7 @@ from train.libre import render
 from train.records import BadInput, printable_lines
 from train.sample import Answer
 from train.serve.opened import Opened
+from train.tokens import Message
 
 _PASSAGES = 3
 
@@ -21,7 +22,7 @@ def talk(opened: Opened) -> list[dict[str, str]]:
         if not prompt.strip():
             continue
         try:
-            answer = opened.speaker.answer(prompt)
+            answer = _ask(opened, said, prompt)
             _write(opened, answer)
             said.append({"prompt": prompt, "text": answer.text()})
             _trace(opened, answer)
@@ -31,15 +32,23 @@ def talk(opened: Opened) -> list[dict[str, str]]:
 
 
 def _read() -> str | None:
-    """A line; Ctrl-C begins it again."""
+    """A line, halves of characters replaced; Ctrl-C begins it again."""
     while True:
         try:
-            return input("> " if sys.stdin.isatty() else "")
+            return input("> " if sys.stdin.isatty() else "").encode("utf-8", "replace").decode()
         except EOFError:
             print()
             return None
         except KeyboardInterrupt:
             print()
+
+
+def _ask(opened: Opened, said: list[dict[str, str]], prompt: str) -> Answer:
+    """The prompt as the model takes it: a message after all that was said, if it was tuned to answer these."""
+    if not opened.converses:
+        return opened.speaker.complete(prompt)
+    before = [Message(*turn) for one in said for turn in (("user", one["prompt"]), ("assistant", one["text"]))]
+    return opened.speaker.reply([*before, Message("user", prompt)])
 
 
 def _write(opened: Opened, answer: Answer) -> None:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from train.verbs.run import follow
-from train.verbs.words import parser_of, write_json
+from train.verbs.words import add_bases, parser_of, write_json
 
 
 def trace(words: list[str]) -> int:
@@ -19,17 +19,18 @@ def trace(words: list[str]) -> int:
     parser.add_argument("--at-least", type=int, default=8, metavar="N", help="passages of N tokens or more (8)")
     parser.add_argument("--most", type=int, default=10, metavar="N", help="show the N longest passages (10)")
     parser.add_argument("--cache", type=Path, default=Path("cache"), help="where the index is kept (cache/)")
+    add_bases(parser)
     given = parser.parse_intermixed_args(words)
     if sum(asked is not None for asked in (given.text, given.file, given.generate, given.author)) != 1:
         parser.error("give one of: the words, --file, --generate, --author")
     from train.libre import open_trace, render, render_author, text_of
     from train.sample import Sampling, speak
 
-    trace = open_trace(given.release, given.cache)
+    trace = open_trace(given.release, given.cache, given.base)
     if given.author is not None:
         sources = trace.author(given.author)
         write_json(given.json, [vars(source) for source in sources])
-        print(render_author(given.author, sources, trace.authors()))
+        print(render_author(given.author, trace))
         return 0 if sources else 1
     text = given.text if given.file is None else text_of(given.file)
     if given.generate is not None:
@@ -48,14 +49,7 @@ def audit(words: list[str]) -> int:
     )
     parser.add_argument("--expect", default="", metavar="DIGEST", help="the digest that its publisher told elsewhere")
     parser.add_argument("--key", default="", metavar="ed25519:...", help="the key that its publisher told elsewhere")
-    parser.add_argument(
-        "--base",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="RELEASE",
-        help="what it was made from, then what that was",
-    )
+    add_bases(parser)
     parser.add_argument("--attest", default="", metavar="NAME", help="write the answer into attest/audits/, as NAME")
     parser.add_argument("--sign", default="", metavar="KEY", help="sign it with this private key (PEM)")
     given = parser.parse_args(words)

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from train.verbs.words import parser_of, write_json
+from train.verbs.words import add_bases, parser_of, write_json
 
 if TYPE_CHECKING:
     from train.sample import Sampling
@@ -37,9 +37,7 @@ def chat(words: list[str]) -> int:
     parser.add_argument("--port", type=int, default=8000, metavar="N", help="of 127.0.0.1 (8000); 0 takes a free one")
     parser.add_argument("--terminal", action="store_true", help="in this terminal, without a page")
     parser.add_argument("--cache", type=Path, default=Path("cache"), help="where the index is kept (cache/)")
-    parser.add_argument(
-        "--base", action="append", default=[], type=Path, metavar="RELEASE", help="what it was made from, for its audit"
-    )
+    add_bases(parser)
     _add_sampling(parser)
     given = parser.parse_args(words)
     from train.serve import open_release, serve, talk

@@ -33,3 +33,15 @@ def parser_of(verb: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument("release", metavar="RELEASE", type=Path, help="the folder of a release")
     parser.add_argument("--json", metavar="FILE", help="write the answer to FILE, for a program")
     return parser
+
+
+def add_bases(parser: argparse.ArgumentParser) -> None:
+    """The models that a release was made from: --base, as often as there are."""
+    parser.add_argument(
+        "--base",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="RELEASE",
+        help="what it was made from, then what that was",
+    )

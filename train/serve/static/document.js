@@ -28,13 +28,13 @@ function fill(found) {
 async function open() {
   const asked = new URLSearchParams(location.search);
   const words = asked.get("words") ?? "";
-  const found = await ask(`/api/document?${new URLSearchParams({ id: asked.get("id") ?? "", words })}`);
+  const found = await ask(`/api/document?${asked}`);
   fill(found);
   const marks = document.querySelectorAll("mark");
   const times = marks.length === 1 ? "once" : `${marks.length} times`;
   const said = marks.length
     ? `The words stand ${times} in this text, and are marked. That does not show that this text caused the answer.`
-    : words && "The words could not be marked: the tokenizer writes them otherwise than the text does.";
+    : words && "The words could not be marked: what the model was given is written otherwise, by the tokenizer or the chat template.";
   find("status").textContent = said;
   marks[0]?.scrollIntoView({ block: "center" });
 }
