@@ -354,6 +354,7 @@ def test_it_is_asked_a_question(tuned: dict[str, Path], capsys: pytest.CaptureFi
     said = capsys.readouterr().out
     assert "User:" not in said
     assert "What comes after" not in said
+    assert main(["generate", str(tuned["sft"]), "caf\udce9", "--max-tokens", "1"]) == 0  # half a character
     assert main(["generate", str(tuned["sft"]), "a <|endoftext|> b"]) == 2
     assert "special token" in capsys.readouterr().err
 

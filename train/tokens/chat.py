@@ -125,7 +125,8 @@ class Chat:
         return [*tokens, self.vocabulary.need("end")] if self.text_to_text else tokens
 
     def _ids(self, text: str) -> list[int]:
-        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+        whole = text.encode("utf-8", "replace").decode()  # a command line may bring half a character
+        return list(self.tokenizer.encode(whole, add_special_tokens=False).ids)
 
     def _refuse_special(self, *said: str) -> None:
         if spelled := next((token for token in self._special if any(token in text for text in said)), None):
