@@ -14,7 +14,7 @@ from train.documents import documents_file, read_documents
 from train.libre import audit, compare, examine, render_comparison
 from train.libre.compare_tasks import compare_tasks
 from train.libre.examine import tasks_of
-from train.libre.trace import index_of
+from train.libre.texts import index_of
 from train.recipe import run_recipe
 from train.records import BadInput, read_json, read_rows, write_json
 from train.scoring import TrainingText
