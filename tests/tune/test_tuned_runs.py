@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
@@ -285,6 +286,20 @@ def test_adapters_of_another_are_found(tuned: dict[str, Path], base: Path, tmp_p
     path = copy / "adapter" / "adapter_model.safetensors"
     save_file({name: tensor * 2 for name, tensor in read_tensors(path).items()}, path)
     assert "not the adapters" in next(f.found for f in audit(copy, bases=[base]).findings if f.id == "WGT-02")
+
+
+@pytest.mark.parametrize("way", ["lora", "dora"])
+def test_peft_puts_a_release_s_adapters_onto_its_base(tuned: dict[str, Path], base: Path, way: str) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    tokens = torch.arange(20).reshape(2, 10)
+    merged, plain = (AutoModelForCausalLM.from_pretrained(folder).eval() for folder in (tuned[way], base))
+    with torch.no_grad():
+        before = plain(tokens).logits
+        after = PeftModel.from_pretrained(plain, tuned[way] / "adapter").eval()(tokens).logits
+        assert (after - before).abs().max() > 0.01
+        torch.testing.assert_close(after, merged(tokens).logits, rtol=1e-5, atol=1e-5)
 
 
 def test_checkpoints_of_adapters_hold_nothing_else(tuned: dict[str, Path]) -> None:
