@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import earlier_result, write_result, write_table
+from train.config import read_config
 from train.evaluate import TASKS
 from train.records import read_json
 from train.release import RECORD, read_release
@@ -70,7 +71,7 @@ def found_in(runs: Path, name: str) -> dict[str, Any]:
             "bits_per_byte": {key: results["bits_per_byte"][key] for key in ("total", "five_gram")},
             "bits_per_byte_of_its_base": results["base"]["total"],
             "examples": record["ingredients"]["documents"]["count"],
-            "steps": STEPS,
+            "steps": read_config(release / "recipe" / "config.yaml").optim.steps,
             "tokens": record["cost"]["outcome"]["tokens"],
             "release": record["digest"],
             "failed_checks": audit["failed"],
