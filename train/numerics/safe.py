@@ -31,7 +31,7 @@ _TOLERANT = frozenset(
     """
     _foreach_mul_ _foreach_norm _safe_softmax _scaled_dot_product_flash_attention_for_cpu
     _scaled_dot_product_flash_attention_for_cpu_backward _softmax _softmax_backward_data addmm baddbmm bmm cos
-    cumsum embedding embedding_dense_backward exp gelu gelu_backward ldexp linalg_vector_norm log logsumexp mean mm
+    cumsum embedding embedding_dense_backward exp exp_ gelu gelu_backward ldexp linalg_vector_norm log logsumexp mean mm
     native_layer_norm native_layer_norm_backward pow reciprocal relu rsqrt scatter_add silu silu_backward sin
     sqrt sum threshold_backward
     """.split()  # noqa: SIM905
