@@ -76,10 +76,7 @@ class Page:
         if self._opened.converses:
             before = asked.messages("before") if asked.has("before") else []
             answer: Answer = await run_sync(self._opened.speaker.reply, [*before, Message("user", prompt)])
-            pieces = [
-                f"{prompt}\n",
-                "",
-            ]  # a line of its own: read aloud or looked up, it is not the answer's first word
+            pieces = [f"{prompt}\n", ""]  # looked up or read aloud, it is no part of the answer's first word
         else:
             answer = check(await run_sync(self._opened.speaker.complete, prompt))
             pieces = answer.pieces()
