@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("task", nargs="*", help=f"of {', '.join(TASKS)}; all, where none is named")
     parser.add_argument("--base", default="tasks-llama")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--limit", type=int, default=100, help="of each task the first questions")
+    parser.add_argument("--limit", type=int, default=100, help="questions of each task")
     given = parser.parse_intermixed_args()
     words = [word for word in given.task if "=" in word]
     tasks = [task for task in given.task if "=" not in task]

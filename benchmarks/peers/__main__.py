@@ -6,7 +6,8 @@ RELEASE is what `make tiny` left: its tokens are trained on, its held-out docume
 environment's that has the peers (`pip install torch==2.13.0 litgpt transformers accelerate`). Speed: each arm is a
 process of its own, all take turns, medians of steps without the first five. Quality: with --seconds N each peer trains
 as many steps as it takes in N seconds, once at its defaults (litgpt: 512 sequences a step; the Trainer: a learning rate
-of 0.00005) and once kinder (8 sequences, 0.001, 100 steps of warm-up), and is measured as a release is.
+of 0.00005) and once kinder (8 sequences, 0.001, 100 steps of warm-up), and is measured as a release is; with
+--sequences '' nothing else is measured. The release should be of a training that took about as long.
 """
 
 import argparse
@@ -59,7 +60,7 @@ DEFAULTS = ("plain float32", "litgpt", "trainer")
 
 
 def main() -> None:
-    """Print the table and write benchmarks/results/peers.json."""
+    """Print the tables and write benchmarks/results/peers.json, peers-quality.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("release", type=Path)
     parser.add_argument("--python", required=True, type=Path)
@@ -70,15 +71,17 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
-        tokens = prepare(given.release, work)
-        counts = [int(word) for word in given.sequences.split(",")]
-        result: dict[str, Any] = {
-            "by_sequences_per_step": {count: speeds(given, count, tokens, work) for count in counts},
-            "peers": versions(given.python),
-        }
+        tokens, peers = prepare(given.release, work), {"peers": versions(given.python)}
+        if given.sequences:
+            found = {count: speeds(given, count, tokens, work) for count in map(int, given.sequences.split(","))}
+            report("peers", {"by_sequences_per_step": found, **peers})
         if given.seconds:
-            result["bits_per_byte_at_equal_seconds"] = quality(given, tokens, work)
-    write_result("peers", result)
+            report("peers-quality", {**quality(given, tokens, work), **peers})
+
+
+def report(name: str, result: dict[str, Any]) -> None:
+    """Write a result, and print it."""
+    write_result(name, result)
     print(json.dumps(result, indent=2))
 
 
