@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import torch
+import torch._functorch.config as functorch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
@@ -158,7 +159,13 @@ def at_rest(model: nn.Module, choices: Choices) -> Iterator[None]:
 
 
 def apply_plan(blocks: Iterable[nn.Module], config: ParallelConfig, *, compiling: bool) -> None:
-    """Checkpoint the activations of each block, and compile it. Equal blocks are compiled once."""
+    """Checkpoint the activations of each block, and compile it. Equal blocks are compiled once.
+
+    What is traced is kept beside what is compiled. Through an autograd function that is not torch's own it keeps traces
+    only if it is told to; forward and backward are both part of their key.
+    """
+    if compiling:
+        functorch.autograd_cache_allow_custom_autograd_functions = True
     for block in blocks:
         if config.activation_checkpointing is not ActivationCheckpointing.none:
             _checkpoint_activations(block, config.activation_checkpointing)
