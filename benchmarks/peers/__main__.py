@@ -46,10 +46,10 @@ ARMS = {
     "trainer bf16 compiled": ("trainer", ["--bf16", "--compile"]),
     "fusée": ("ours", []),
 }
-# what is trained for its quality: each peer as it comes, and with a batch and a learning rate that suit it better,
-# in the precision that this machine is good at
+# in the precision that this machine is good at, which is ours
 _BF16 = look_at_machine().precision == "bfloat16"
 _LITGPT, _TRAINER = ("litgpt", "trainer bf16 compiled") if _BF16 else ("litgpt float32", "trainer compiled")
+# what is trained for its quality: each peer as it comes, and with a batch and a learning rate that suit it better
 TRAININGS = {
     "litgpt defaults": ("litgpt", ["--sequences", "4", "--accumulate", "128", "--warmup", "2000"]),
     "litgpt kinder": (_LITGPT, []),
@@ -102,7 +102,7 @@ def speeds(given: argparse.Namespace, sequences: int, tokens: Path, work: Path) 
         "times_the_best_default": round(ours / max(speed[arm] for arm in DEFAULTS), 3),
         "times_the_best_of_all": round(ours / max(value for arm, value in speed.items() if arm != "fusée"), 3),
         "peak_memory_bytes": memory,
-        "memory_beside_litgpt": round(memory["fusée"] / memory["litgpt"], 3),
+        "memory_beside_litgpt": round(memory["fusée"] / memory[_LITGPT], 3),
     }
 
 
