@@ -29,7 +29,8 @@ def attend(
     dropout: Dropout,
     noise: Tensor | None,
 ) -> Float[Tensor, "B H T E"]:
-    """softmax(q k' * scale + mask) v (Vaswani et al., 2017, eq. 1).
+    """softmax(q k' * scale + mask) v (Vaswani et al., 2017, eq. 1). `is_causal`: no query looks at a later key; a mask
+    says so too, and what it hides for that reason alone need not be made.
 
     Where a processor's code is being compiled, the scores are written out and fused: forward and backward of a block's
     attention then take about half of what they take with torch's own kernel for processors (LOG.md).
@@ -40,7 +41,13 @@ def attend(
         if mask is not None and mask.dtype is not torch.bool:
             mask = mask.to(q.dtype)
         return functional.scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=is_causal, scale=scale, enable_gqa=q.shape[1] != k.shape[1]
+            q,
+            k,
+            v,
+            attn_mask=mask,
+            is_causal=is_causal and mask is None,
+            scale=scale,
+            enable_gqa=q.shape[1] != k.shape[1],
         )
     groups = q.shape[1] // k.shape[1]
     if groups > 1:
@@ -49,7 +56,7 @@ def attend(
         out: Tensor = _WrittenOut.apply(q, k, v, mask, is_causal, scale)  # type: ignore[no-untyped-call]
         return out
     scores = _scores(q, k, mask, scale)
-    if is_causal:
+    if is_causal and mask is None:
         scores = _causal(scores)
     dropped: Tensor = dropout(scores.softmax(-1).to(v.dtype), noise) @ v
     return dropped
@@ -63,11 +70,12 @@ class _WrittenOut(torch.autograd.Function):
     def forward(
         ctx: Any, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, is_causal: bool, scale: float
     ) -> Tensor:
-        blocks = _blocks(q.shape[2], k.shape[2], is_causal)
+        blocks = _blocks(q.shape[2], k.shape[2], is_causal and not ctx.needs_input_grad[3])
         outs, kept = [], []
         for rows, end in blocks:
-            scores = _scores(q[:, :, rows], k[:, :, :end], mask, scale)
-            if is_causal:
+            part = mask if mask is None or len(blocks) == 1 else mask[:, :, rows, :end]
+            scores = _scores(q[:, :, rows], k[:, :, :end], part, scale)
+            if is_causal and mask is None:
                 scores = _causal(scores)
             weights = (scores - scores.amax(-1, keepdim=True)).exp()
             total = weights.sum(-1, keepdim=True)

@@ -12,9 +12,9 @@ class Context(NamedTuple):
     """What all blocks of one forward pass share; whatever does not apply is None.
 
     `mask`: (B or 1, H or 1, T, S), bool (True where a query may look) or float (added to the scores);
-    `is_causal`: no mask, but tokens look at themselves and earlier ones; `rotary`: cosines and sines, each (T, E/2);
-    `memory`: (B, M, D), what an encoder made, and `memory_mask`: (B, 1, 1, M) bool, where one may look at it;
-    `noise`: (B,) int64, the key of each sequence's dropout: None is no dropout.
+    `is_causal`: tokens look at themselves and earlier ones alone, as a `mask` then says too; `rotary`: cosines and
+    sines, each (T, E/2); `memory`: (B, M, D), what an encoder made, and `memory_mask`: (B, 1, 1, M) bool, where one
+    may look at it; `noise`: (B,) int64, the key of each sequence's dropout: None is no dropout.
     """
 
     mask: Tensor | None = None

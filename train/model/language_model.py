@@ -191,4 +191,4 @@ class Decoder(Family):
             real = torch.ones(1, start + length, device=device) if attention_mask is None else attention_mask.long()
             bias = self.alibi.bias(((real.cumsum(1) - 1) * real).long())  # (B, H, 1, S)
             mask = bias.masked_fill(~mask, float("-inf"))
-        return Context(mask=mask, rotary=rotary, noise=noise)
+        return Context(mask=mask, is_causal=start == 0, rotary=rotary, noise=noise)
