@@ -87,6 +87,7 @@ def test_in_a_real_terminal(release: Path, index: Path) -> None:
     child, main = pty.fork()
     if child == 0:
         os.chdir(ROOT)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored by what a shell has put into the background
         os.execve(words[0], [*words, "--max-tokens", "100000"], {**os.environ, "OMP_NUM_THREADS": "1", "TERM": "xterm"})
     seen = ""
 
