@@ -13,13 +13,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import litgpt.pretrain
 import numpy as np
 import report
 import torch
 from litgpt import Config
 from litgpt.args import EvalArgs, LogArgs, TrainArgs
 from litgpt.data import DataModule
-from litgpt.pretrain import setup
 from litgpt.scripts.convert_lit_checkpoint import copy_weights_llama
 from safetensors.torch import save_file
 from torch.utils.data import DataLoader, Dataset
@@ -76,8 +76,10 @@ def main() -> None:
         rotary_percentage=1.0, padded_vocab_size=4096, rope_base=10000, **SHAPE,
     )  # fmt: skip
     data = Text(given.tokens, given.sequences)
+    weights: dict[str, torch.Tensor] = {}
+    litgpt.pretrain.save_checkpoint = lambda fabric, state, *_: weights.update(state["model"].state_dict())
     with tempfile.TemporaryDirectory() as folder:
-        setup(
+        litgpt.pretrain.setup(
             model_name="peer", model_config=config, out_dir=Path(folder), precision=given.precision, data=data,
             train=TrainArgs(
                 save_interval=10**9, log_interval=10,
@@ -87,8 +89,8 @@ def main() -> None:
             ),
             eval=EvalArgs(interval=10**9, max_iters=1), log=LogArgs(), devices=1, logger_name="csv",
         )  # fmt: skip
-        if given.save:
-            save(torch.load(Path(folder) / "final" / "lit_model.pth", weights_only=True)["model"], config, given.save)
+    if given.save:
+        save(weights, config, given.save)
     marks = data.windows.asked[
         given.sequences :: given.sequences
     ]  # the first batch is the check that litgpt makes beforehand
