@@ -36,14 +36,16 @@ def figures(run: Path) -> dict[str, Any]:
 
 
 def rows(found: dict[str, Any]) -> list[tuple[str, ...]]:
-    """A line for each metric and each guess or model that has it."""
+    """A line for each model, under those of the guesses at the same examples."""
     made = []
     for purpose in PURPOSES:
-        of = {family: found[f"{family}-{purpose}"] for family in FAMILIES if f"{family}-{purpose}" in found}
+        of, guessed = {family: found.get(f"{family}-{purpose}") for family in FAMILIES}, []
         for family, one in of.items():
-            first = family == next(iter(of))
-            named = {**(one["baselines"] if first else {}), f"{family}, from {one['base']}": one["scores"]}
-            for name, scores in named.items():
+            if one is None:
+                continue
+            guesses = {} if one["baselines"] in guessed else one["baselines"]
+            guessed.append(one["baselines"])
+            for name, scores in {**guesses, f"{family}, from {one['base']}": one["scores"]}.items():
                 said = ", ".join(f"{metric} {shown(mark)}" for metric, mark in scores.items())
                 made.append((purpose, name, said, str(one["asked"])))
     return made
