@@ -3,7 +3,8 @@
     python -m benchmarks.curves [RUN] [--steps 400] [--precision auto]      (default: runs/tiny, whose tokens are there)
 
 The same weights to begin with, the same batches, optimizer and schedule as `+experiment=tiny`; both take every step in
-turn. Writes benchmarks/results/curves.json and docs/curves.png. What it shows does not depend on the machine's load.
+turn. Writes benchmarks/results/curves.json and docs/curves.png; of float8 curves-float8, in both. What it shows does
+not depend on the machine's load.
 """
 
 import argparse
@@ -12,7 +13,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.measure import write_result
+from benchmarks.measure import DOCS, write_result
 from train.batches import load_batches
 from train.config import compose
 from train.numerics import Choices, look_at_machine
@@ -21,7 +22,6 @@ from train.run import Step, prepare
 from train.run.plots import BLUE, GREY, INK, ORANGE, save_figure, styled_axes
 from train.training import job_of
 
-PLOT = Path(__file__).parent.parent / "docs" / "curves.png"
 _SMOOTH = 25  # steps
 
 
@@ -36,8 +36,8 @@ def smooth(values: list[float]) -> list[float]:
     return [sum(window) / len(window) for window in windows]
 
 
-def plot(losses: dict[str, list[float]]) -> None:
-    """Both curves, and what parts them."""
+def plot(losses: dict[str, list[float]], name: str) -> None:
+    """Both curves, and what parts them, in docs/NAME.png."""
     figure, (top, bottom) = styled_axes("tiny: as a run computes here, and in float32, eager", 2)
     (fast, one), (plain, other) = losses.items()
     steps = range(1, len(one) + 1)
@@ -52,7 +52,7 @@ def plot(losses: dict[str, list[float]]) -> None:
     bottom.set_ylabel("difference (thousandths of a nat)")
     bottom.set_xlabel("step")
     bottom.legend(frameon=False)
-    save_figure(figure, PLOT)
+    save_figure(figure, DOCS / f"{name}.png")
 
 
 def main() -> None:
@@ -60,7 +60,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, nargs="?", default=Path("runs/tiny"))
     parser.add_argument("--steps", type=int, default=400)
-    parser.add_argument("--precision", default="auto", help="bfloat16: where the machine would not choose it, too")
+    parser.add_argument(
+        "--precision", default="auto", help="bfloat16, float8: where the machine would not choose it, too"
+    )
     given = parser.parse_args()
     config, chosen = compose(["+experiment=tiny"]), look_at_machine(given.precision)
     torch.set_num_threads(chosen.threads)
@@ -87,8 +89,9 @@ def main() -> None:
         "mean_difference_in_the_last_quarter": round(sum(last) / len(last), 5),
         "choices": chosen.record(),
     }
-    write_result("curves", result)
-    plot(losses)
+    name = "curves" + "-float8" * (chosen.precision == "float8")
+    write_result(name, result)
+    plot(losses, name)
     for key in ("largest_difference", "mean_difference_in_the_last_quarter"):
         print(f"{key:36} {result[key]}")
 

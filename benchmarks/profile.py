@@ -1,15 +1,17 @@
 """Where a step's time goes, by part and by family, as an experiment runs on this machine.
 
-    python -m benchmarks.profile [--experiment tiny] [--families llama,bert] [--steps 12]
+    python -m benchmarks.profile [--experiment tiny] [--families llama,bert] [--steps 12] [--precision float8]
 
 data: making the batch (in the run a thread does it ahead) · forward: the blocks · loss: head and softmax with their
 gradients · backward: the blocks' gradients · clip · optimizer · host: what is left. Medians; shares of the whole step.
 `peak`: the share of this machine's bf16 (or float32) matrix peak, measured on one large product, that a step reaches.
+With `--precision float8` a family is measured in bfloat16 as well, just before; `peak` is that of bfloat16 for both.
 """
 
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -114,24 +116,38 @@ def measured_peak(choices: Choices) -> float:
     return 2 * side**3 / min(seconds)
 
 
+def compare(plain: dict[str, Any], low: dict[str, Any]) -> str:
+    """Put into `low` how much faster it is than `plain`; the same in words."""
+    plain_speed, speed = plain["tokens_per_second"], low["tokens_per_second"]
+    low["speed_up_over_bfloat16"] = ratio = round(speed / plain_speed, 3)
+    return f"{speed:,.0f} tokens a second in float8, {plain_speed:,.0f} in bfloat16: {ratio} times"
+
+
 def main() -> None:
-    """Print the table and write benchmarks/results/profile-EXPERIMENT.json."""
+    """Print the table and write benchmarks/results/profile-EXPERIMENT.json; of float8 profile-EXPERIMENT-float8."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--experiment", default="tiny")
     parser.add_argument("--families", default=",".join(FAMILIES))
     parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--precision", default="auto", help="float8: beside bfloat16")
     given = parser.parse_args()
-    choices = look_at_machine()
+    choices = look_at_machine(given.precision)
     torch.set_num_threads(choices.threads)
+    low = choices.precision == "float8"
+    turns = {" bfloat16": replace(choices, precision="bfloat16"), " float8": choices} if low else {"": choices}
     peak, found = measured_peak(choices), {}
-    print(f"{choices.precision} products: {peak / 1e9:.0f} GFLOP/s")
-    print(f"{'':8} {'ms':>6} {'peak':>6}  " + "  ".join(f"{part:>9}" for part in (*_PARTS, "host")))
+    print(f"{Precision.DTYPE[choices.precision]} products: {peak / 1e9:.0f} GFLOP/s")
+    print(f"{'':16} {'ms':>6} {'peak':>6}  " + "  ".join(f"{part:>9}" for part in (*_PARTS, "host")))
     for family in given.families.split(","):
-        found[family] = one = profile(given.experiment, family, given.steps, choices, peak)
-        shares = "  ".join(f"{100 * share:7.1f} %" for share in one["shares"].values())
-        print(f"{family:8} {1000 * one['seconds_per_step']:6.0f} {100 * one['peak']:4.0f} %  {shares}", flush=True)
+        for name, computed in turns.items():
+            found[family + name] = one = profile(given.experiment, family, given.steps, computed, peak)
+            shares = "  ".join(f"{100 * share:7.1f} %" for share in one["shares"].values())
+            speed = f"{1000 * one['seconds_per_step']:6.0f} {100 * one['peak']:4.0f} %"
+            print(f"{family + name:16} {speed}  {shares}", flush=True)
+        if low:
+            print(compare(found[f"{family} bfloat16"], found[f"{family} float8"]), flush=True)
     values = {"flops_per_second": round(peak), "families": found, "choices": choices.record()}
-    write_result(f"profile-{given.experiment}", values)
+    write_result(f"profile-{given.experiment}" + "-float8" * low, values)
 
 
 if __name__ == "__main__":

@@ -81,6 +81,7 @@ DOORS = {
     "hydra": {"config"},
     "omegaconf": {"config"},
     "lightning_fabric": {"run", "parallel"},
+    "torchao": {"parallel"},
     "wandb": {"run"},
     "matplotlib": {"run"},
     "tqdm": {"run"},

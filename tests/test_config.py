@@ -70,7 +70,7 @@ def test_the_name_says_which_choices_differ() -> None:
         ("tokenizer.vocab_size=3", "at least 257"),
         ("nonsense", "neither a verb"),
         ("data=files", "needs `path`"),
-        ("run.precision=float8", "one of auto, float32, bfloat16"),
+        ("run.precision=float16", "one of auto, float32, bfloat16, float8"),
         ("run.name=../x", "plain folder name"),
         ("model.n_kv_heads=3", "multiple"),
         ("optim.decay_share=2", "from 0 to 1"),

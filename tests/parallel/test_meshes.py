@@ -102,9 +102,10 @@ def test_initial_weights_are_the_same_to_the_bit(exact: bool, tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_bfloat16_with_float32_masters(tmp_path: Path) -> None:
+@pytest.mark.parametrize("precision", ["bfloat16", "float8"])
+def test_low_precision_with_float32_masters(precision: str, tmp_path: Path) -> None:
     """The products are those of one device under autocast, nearly: norms read their weights in bfloat16."""
-    asked = cases(tmp_path, [("llama", {"shard": 2}), ("gpt2", {"shard": 2})], "bfloat16")
+    asked = cases(tmp_path, [("llama", {"shard": 2}), ("gpt2", {"shard": 2})], precision)
     for case, found in zip(asked, on_ranks(2, "tests.parallel.cases:take_all", asked), strict=True):
         alone = take({**case, "axes": {}, "folder": case["folder"] + "-alone"})
         assert found["losses"][0] == pytest.approx(alone["losses"][0], rel=1e-3)

@@ -78,6 +78,18 @@ def test_a_machine_of_one_s_own(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "parameters  5,114,112" in capsys.readouterr().out
 
 
+def test_float8_is_reckoned_as_bfloat16(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["plan", "+experiment=smoke", "--machine", "h100x8"]
+    said = [
+        main([*words, f"run.precision={precision}"]) or capsys.readouterr().out for precision in ("bfloat16", "float8")
+    ]
+    assert (
+        said[1]
+        == said[0]
+        + "\nrun.precision=float8: memory and speeds are those of bfloat16; what float8 saves is not reckoned.\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -24,7 +24,7 @@ from train.batches import build_objective
 from train.evaluate import evaluate_texts, is_within, read_texts
 from train.libre.audit import Base, Status, Subject, look_at_inputs
 from train.model import build_model
-from train.numerics import Choices, Rounding, describe_machine
+from train.numerics import Choices, Rounding, check_float8, describe_machine
 from train.records import BadInput, digest_json, printable, write_json
 from train.release import code_digest
 from train.run import (
@@ -209,6 +209,8 @@ def _prepare(subject: Subject, run: Path, first: int) -> None:
 def _job(subject: Subject, run: Path, last: int) -> Job:
     recipe, numerics = subject.recipe, subject.record["numerics"]
     choices = Choices(**{key: value for key, value in numerics.items() if key not in {"name", "mesh"}})
+    if choices.precision == "float8":
+        check_float8()
     lesson = subject.lesson(begun=recipe.tune.on)  # a training from a seed makes its initial weights itself
     return Job(
         folder=run,

@@ -5,6 +5,7 @@ from train.numerics.files import TensorFile, begin_file, check_pieces, write_pie
 from train.numerics.hashing import hash_integers, hash_rows, integers_at, permute, uniform_integers, uniform_rows
 from train.numerics.machine import (
     Choices,
+    check_float8,
     describe_machine,
     device_memory_bytes,
     has_compiler,
@@ -26,6 +27,7 @@ __all__ = [
     "Spread",
     "TensorFile",
     "begin_file",
+    "check_float8",
     "check_pieces",
     "describe_machine",
     "device_memory_bytes",

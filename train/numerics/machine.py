@@ -10,10 +10,13 @@ import platform
 import shutil
 import sysconfig
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from train.records import BadInput
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 
@@ -22,7 +25,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 class Choices:
     """What a run computes in. `why` says it in words.
 
-    `precision`: float32, bfloat16 (autocast, float32 masters), or float64, which is exact (numerics/rounding.py).
+    `precision`: float32, bfloat16 (autocast, float32 masters), float8 (the same, and the linear maps of the blocks in
+    float8), or float64, which is exact (numerics/rounding.py).
     """
 
     precision: str
@@ -36,17 +40,27 @@ class Choices:
         """Whether the arithmetic is the one that gives the same bits everywhere."""
         return self.precision == "float64"
 
+    @property
+    def mixed(self) -> bool:
+        """Whether products have fewer bits than the weights."""
+        return self.precision in {"bfloat16", "float8"}
+
     def record(self) -> dict[str, Any]:
         """As written into the run folder and the release."""
         return asdict(self)
 
 
 def look_at_machine(precision: str = "auto", compiling: str = "auto", threads: int = 0, processes: int = 1) -> Choices:
-    """Choose what the user left at `auto` (or 0 threads), for one of `processes` on this machine."""
+    """Choose what the user left at `auto` (or 0 threads), for one of `processes` on this machine.
+
+    Raises BadInput if it is told float8, and that cannot be had here.
+    """
     reasons = []
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if precision == "float64":
         reasons.append("exact: float64, rounded once a step, the same bits everywhere")
+    if precision == "float8":
+        check_float8()
     if precision == "auto":
         who, fast = ("GPU", _gpu_has_bfloat16()) if device == "cuda" else ("processor", has_bfloat16())
         precision = "bfloat16" if fast else "float32"
@@ -80,6 +94,16 @@ def has_bfloat16() -> bool:
     if platform.machine().lower() in {"x86_64", "amd64"}:
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return _bfloat16_is_faster()
+
+
+def check_float8() -> None:
+    """Raises BadInput where products in float8 are not to be had."""
+    if not torch.cuda.is_available() or torch.cuda.get_device_capability() < (8, 9):
+        raise BadInput(
+            "run.precision=float8 needs a GPU of compute capability 8.9 or more (Ada, Hopper or later); leave it out"
+        )
+    if find_spec("torchao") is None:
+        raise BadInput("run.precision=float8 needs the package torchao: pip install 'fusee[float8]'")
 
 
 def _gpu_has_bfloat16() -> bool:

@@ -1,4 +1,5 @@
-"""A plan applied to a model from outside, in order: tensor, context, checkpointed activations, compilation, FSDP2.
+"""A plan applied to a model from outside, in order: tensor, context, float8, checkpointed activations, compilation,
+FSDP2.
 
 On one device with nothing to do the plan is empty and costs nothing. More axes join this list, not the models.
 """
@@ -18,19 +19,22 @@ from train.model import LanguageModel, number_dropouts
 from train.numerics import Choices, Piece, widen
 from train.parallel.configs import ActivationCheckpointing, ParallelConfig, Plan
 from train.parallel.context import check_context, cut_context
+from train.parallel.float8 import in_full, to_float8
 from train.parallel.mesh import Mesh
-
-_TYPES = {"float32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}  # of the master weights
+from train.records import BadInput
 
 
 def spread_model(model: LanguageModel, config: ParallelConfig, mesh: Mesh, choices: Choices) -> None:
     """Bring a model onto the processes of `mesh`, each with its pieces. Its values are then still to be made.
 
     A model on torch's meta device takes memory here for the first time, and for its pieces alone. Raises BadInput where
-    an axis does not apply to the model.
+    an axis does not apply to the model, or not to its precision.
     """
     check_axes(model, mesh.plan)
-    model.to(_TYPES[choices.precision])
+    low = choices.precision == "float8"
+    if low and mesh.sizes["tensor"] > 1:
+        raise BadInput("run.precision=float8: does not go along parallel.tensor, as yet; take bfloat16")
+    model.to(torch.float64 if choices.exact else torch.float32)  # the master weights
     pieces: dict[str, Piece] = {}
     if mesh.sizes["tensor"] > 1:
         from train.parallel.tensor import cut_tensors
@@ -41,6 +45,8 @@ def spread_model(model: LanguageModel, config: ParallelConfig, mesh: Mesh, choic
     shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
     if not model.head.weight.is_meta:
         model.to(choices.device)
+    if low:
+        to_float8(model.blocks, emulate=choices.device != "cuda")
     apply_plan(model.blocks, config, compiling=choices.compile)
     if mesh.sizes["shard"] > 1:
         _shard(model, mesh, choices)
@@ -101,7 +107,7 @@ def _shard(model: LanguageModel, mesh: Mesh, choices: Choices) -> None:
     the products, and its gradients are added up in float32. Embedding, last norm and head stay as they are."""
     from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard, register_fsdp_forward_method
 
-    low = choices.precision == "bfloat16"
+    low = choices.mixed
     policy = MixedPrecisionPolicy(
         param_dtype=torch.bfloat16 if low else None,
         reduce_dtype=torch.float32 if low else None,
@@ -149,9 +155,9 @@ def at_rest(model: nn.Module, choices: Choices) -> Iterator[None]:
     What has been brought together is let go afterwards.
     """
     sharded: list[Any] = [module for module in model.modules() if hasattr(module, "reshard")]
-    low = bool(sharded) and choices.precision == "bfloat16"
+    low = bool(sharded) and choices.mixed
     try:
-        with torch.autocast(choices.device, torch.bfloat16, enabled=low):
+        with torch.autocast(choices.device, torch.bfloat16, enabled=low), in_full(model):
             yield
     finally:
         for module in sharded:
@@ -175,7 +181,13 @@ def apply_plan(blocks: Iterable[nn.Module], config: ParallelConfig, *, compiling
 
 def _checkpoint_activations(block: nn.Module, kind: ActivationCheckpointing) -> None:
     forward, ops = block.forward, torch.ops.aten
-    products: list[Any] = [ops.mm.default, ops.addmm.default, ops.bmm.default, ops.baddbmm.default]
+    products: list[Any] = [
+        ops.mm.default,
+        ops.addmm.default,
+        ops.bmm.default,
+        ops.baddbmm.default,
+        ops._scaled_mm.default,
+    ]
     kept: dict[str, Any] = {}
     if kind is ActivationCheckpointing.selective:
         kept["context_fn"] = partial(create_selective_checkpoint_contexts, products)

@@ -18,10 +18,10 @@ from train.records import MACHINE, BadInput
 
 
 class Precision:
-    """Names of precisions, ours and Fabric's, and the torch type of the products."""
+    """Names of precisions, ours and Fabric's, and the torch type of the products that are not in float8."""
 
-    FABRIC = {"float32": "32-true", "bfloat16": "bf16-mixed", "float64": "64-true"}  # noqa: RUF012
-    DTYPE = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}  # noqa: RUF012
+    FABRIC = {"float32": "32-true", "bfloat16": "bf16-mixed", "float8": "bf16-mixed", "float64": "64-true"}  # noqa: RUF012
+    DTYPE = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float8": torch.bfloat16, "float64": torch.float64}  # noqa: RUF012
 
 
 @dataclass(kw_only=True)
@@ -47,7 +47,8 @@ class RunConfig:
     prompts: list[str] = field(default_factory=list, metadata=MACHINE)
 
     def __post_init__(self) -> None:
-        for name, allowed in (("precision", ("auto", "float32", "bfloat16")), ("compile", ("auto", "blocks", "none"))):
+        precisions, compiling = ("auto", "float32", "bfloat16", "float8"), ("auto", "blocks", "none")
+        for name, allowed in (("precision", precisions), ("compile", compiling)):
             if getattr(self, name) not in allowed:
                 raise BadInput(f"run.{name}={getattr(self, name)}: one of {', '.join(allowed)}")
         for name in ("publish", "checkpoint_every", "evaluate_every", "log_every", "hang_after"):

@@ -29,13 +29,15 @@ def plan(words: list[str]) -> int:
             "plan: of a tuning it knows what tune=sft of a decoder takes, and no other; "
             "a run says how long it will take before it begins"
         )
-    precision = "bfloat16" if config.precision == "auto" else config.precision  # as on the machines with a name
+    low = config.precision == "float8"
+    here = "auto" if low else config.precision
+    precision = "bfloat16" if here == "auto" else here  # as on the machines with a name
     needs = Needs(config.model, config.objective, config.optim, config.parallel, config.tokenizer.sentinels, precision)
     asked = (
         [find_machine(name)]
         if name
         else [
-            machine_here(needs, config.run, config.precision),
+            machine_here(needs, config.run, here),
             *([] if budget or config.numerics.exact else machines()),
         ]
     )
@@ -45,4 +47,6 @@ def plan(words: list[str]) -> int:
     print(render(found, asked, pasted and [*words, *pasted]))
     if config.numerics.exact:
         print("\nnumerics=exact computes in float64; the speeds of machines with a name are for bf16 and do not apply.")
+    if low:
+        print("\nrun.precision=float8: memory and speeds are those of bfloat16; what float8 saves is not reckoned.")
     return 0

@@ -15,7 +15,7 @@ The same command again goes on with what was interrupted.
   --json FILE   write the release's release.json to FILE as well
   --help        this text
 
-Some keys: run.name=... optim.steps=... model.n_layers=... run.precision=auto|float32|bfloat16
+Some keys: run.name=... optim.steps=... model.n_layers=... run.precision=auto|float32|bfloat16|float8
 run.compile=auto|blocks|none run.threads=N parallel.sequences_per_device=N logger=wandb
 model=gpt2|llama|falcon|bloom|bert|t5|xlnet (docs/families.md)
 data=files data.sources.files.path=FOLDER data.exclude.authors='[Andrew Jackson]'
