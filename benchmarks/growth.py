@@ -112,7 +112,7 @@ def plot(found: dict[str, list[dict[str, Any]]]) -> None:
             panel.set_xscale("log", base=2)
             panel.set_xticks(values, [f"{value:,}" for value in values])
             panel.minorticks_off()
-            panel.set_ylim(bottom=0)
+            panel.set_ylim(0, 1.08 * max(point[key] for point in points))
         axes[1][column].set_xlabel(axis)
     axes[0][0].set_ylabel("tokens per second")
     axes[1][0].set_ylabel("peak memory of a process (MB)")
