@@ -14,6 +14,7 @@ from train.numerics import has_compiler
 _ATTEND = """
 import json, torch
 from torch._dynamo.utils import counters
+from torch._inductor.cpu_vec_isa import VecISA, valid_vec_isa_list
 from train.model import attend
 from train.model.dropout import Dropout
 from train.parallel import apply_plan, ParallelConfig
@@ -34,10 +35,12 @@ def gradient():
     block(x).square().sum().backward()
     return {"gradient": x.grad.flatten().tolist(), **counters["aot_autograd"]}
 
+tried, tries = VecISA.check_build, []
+VecISA.check_build = lambda kind, code: tries.append(str(kind)) or tried(kind, code)
 as_it_is = gradient()
 written_out = attend._WrittenOut.backward
 attend._WrittenOut.backward = staticmethod(lambda ctx, grad: written_out(ctx, grad + grad))
-print(json.dumps([as_it_is, gradient()]))
+print(json.dumps([as_it_is, gradient(), {"tries": tries, "kinds": [str(kind) for kind in valid_vec_isa_list()]}]))
 """
 
 
@@ -50,8 +53,10 @@ def attend(cache: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.skipif(not has_compiler(), reason="nothing is compiled here")
 def test_the_next_process_finds_the_trace_and_another_gradient_is_another_trace(tmp_path: Path) -> None:
-    first, second = attend(tmp_path), attend(tmp_path)
+    (*first, asked), (*second, known) = attend(tmp_path), attend(tmp_path)
     assert [found["autograd_cache_miss"] for found in first] == [1, 1]
     assert [found["autograd_cache_hit"] for found in second] == [1, 1]
     assert [found["gradient"] for found in second] == [found["gradient"] for found in first]
+    assert known["kinds"] == asked["kinds"]
+    assert len(known["tries"]) < len(asked["tries"]) or not asked["tries"], "what the compiler can do was known"
     assert first[1]["gradient"] == pytest.approx([2 * value for value in first[0]["gradient"]], rel=1e-5)

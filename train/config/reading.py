@@ -9,7 +9,7 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import AliasEvent, YAMLError
 
@@ -70,10 +70,9 @@ def compose(overrides: Sequence[str]) -> Config:
     for family, schema in CONFIGS.items():
         store.store(group="model", name=f"{family}_schema", node=schema)
     try:
-        with initialize_config_dir(version_base=None, config_dir=str(config_folder())):
-            composed = hydra_compose("config", overrides=_last_added(overrides))
+        composed, choices = _composed(overrides)
         if OmegaConf.is_missing(composed.run, "name"):
-            composed.run.name = _default_name(_choices(overrides))
+            composed.run.name = _default_name(choices, overrides)
         config = _to_objects(composed)
         if config.tune.on:
             base = open_base(Path(config.tune.base))
@@ -139,18 +138,23 @@ def _to_objects(composed: Any) -> Config:
     return config
 
 
-def _default_name(choices: dict[str, str]) -> str:
-    """The experiment, and the choices that differ from it: tiny, tiny-files, ..."""
+def _default_name(choices: dict[str, str], words: Sequence[str]) -> str:
+    """The experiment, and the choices in the words that differ from it: tiny, tiny-files, ..."""
     experiment = choices.get("experiment") or "run"
     asked = [f"+experiment={experiment}"] if experiment != "run" else []
-    chosen = _choices([*asked, f"model={choices['model']}", f"tune={choices['tune']}"])
-    usual = chosen | {"model": _choices(asked)["model"], "tune": "none"}
+    if not {word.partition("=")[0] for word in words if word != "tune=none"} & _NAMING:
+        return experiment
+    chosen = _composed([*asked, f"model={choices['model']}", f"tune={choices['tune']}"])[1]
+    usual = chosen | {"model": _composed(asked)[1]["model"], "tune": "none"}
     changed = [value for group, value in sorted(choices.items()) if usual.get(group) != value]
     return "-".join([experiment, *changed])
 
 
-def _choices(overrides: Sequence[str]) -> dict[str, str]:
-    """What is chosen from each group that shapes a release."""
+def _composed(overrides: Sequence[str]) -> tuple[Any, dict[str, str]]:
+    """What Hydra makes of the words, and what is chosen from each group that shapes a release."""
     with initialize_config_dir(version_base=None, config_dir=str(config_folder())):
         composed = hydra_compose("config", overrides=_last_added(overrides), return_hydra_config=True)
-    return {group: value for group, value in composed.hydra.runtime.choices.items() if group in _NAMING}
+    chosen = dict(composed.hydra.runtime.choices)
+    with open_dict(composed):
+        del composed["hydra"]
+    return composed, {group: value for group, value in chosen.items() if group in _NAMING}

@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch._functorch.config as functorch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_contexts
 
 from train.model import LanguageModel, number_dropouts
 from train.numerics import Choices, Piece, widen
+from train.parallel.compiler import keep_what_is_found
 from train.parallel.configs import ActivationCheckpointing, ParallelConfig, Plan
 from train.parallel.context import check_context, cut_context
 from train.parallel.float8 import in_full, to_float8
@@ -165,13 +165,9 @@ def at_rest(model: nn.Module, choices: Choices) -> Iterator[None]:
 
 
 def apply_plan(blocks: Iterable[nn.Module], config: ParallelConfig, *, compiling: bool) -> None:
-    """Checkpoint the activations of each block, and compile it. Equal blocks are compiled once.
-
-    What is traced is kept beside what is compiled. Through an autograd function that is not torch's own it keeps traces
-    only if it is told to; forward and backward are both part of their key.
-    """
+    """Checkpoint the activations of each block, and compile it. Equal blocks are compiled once."""
     if compiling:
-        functorch.autograd_cache_allow_custom_autograd_functions = True
+        keep_what_is_found()
     for block in blocks:
         if config.activation_checkpointing is not ActivationCheckpointing.none:
             _checkpoint_activations(block, config.activation_checkpointing)

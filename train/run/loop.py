@@ -4,9 +4,10 @@ Lightning Fabric gives the device, the precision and the backward pass; everythi
 loop needs of other rooms (evaluation, samples) is handed to it as functions.
 """
 
+import copy
 import logging
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -67,16 +68,18 @@ def train(job: Job) -> Json:
     return {
         "seconds": round(clock.total(), 1),
         "tokens": optim.steps * tokens,
-        "flops": float(optim.steps * flops),
+        "flops": float(optim.steps * flops()),
         "weights_digest": digest_tensors(master_weights(model)),
         "chain": keeper.chain.head,
     }
 
 
-def flops_of_step(job: Job) -> int:
-    """Floating-point operations of one step: all its sequences are alike, so one is counted."""
+def flops_of_step(job: Job) -> Callable[[], int]:
+    """Counts, when it is called, the floating-point operations of one step of the model as it is now, before it is
+    spread: all sequences are alike, so one is counted."""
+    shape = copy.deepcopy(job.model).to("meta")
     one = job.sequences.batch(np.zeros(1, np.int64), job.run.seed, 0)
-    return job.optim.sequences_per_step * count_flops(job.model, one, twice=job.loss.compares)
+    return lambda: job.optim.sequences_per_step * count_flops(shape, one, twice=job.loss.compares)
 
 
 def prepare(job: Job) -> "Step":

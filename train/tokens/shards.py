@@ -50,7 +50,8 @@ def encode_documents(
 
 def _encode(tokenizer: Tokenizer, pieces: Iterable[tuple[Any, str]]) -> Iterator[tuple[Any, list[int]]]:
     """The pieces of text, (whose, text), as (whose, tokens), on all processors: `tokenizers` lets Python go on while it
-    works, so the tokens of one batch are taken while the next is made. No more than two batches are in memory.
+    works, so while one batch is encoded the tokens of the one before are taken, and the texts of the one after read. No
+    more than three batches are in memory.
     """
 
     def work(batch: list[tuple[Any, str]]) -> list[tuple[Any, Any]]:
@@ -59,10 +60,11 @@ def _encode(tokenizer: Tokenizer, pieces: Iterable[tuple[Any, str]]) -> Iterator
 
     source = _batches(pieces)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokens") as worker:
-        ahead = worker.submit(work, next(source, []))
+        ahead, following = worker.submit(work, next(source, [])), next(source, [])
         while done := ahead.result():
-            ahead = worker.submit(work, next(source, []))
+            ahead = worker.submit(work, following)
             yield from ((whose, encoding.ids) for whose, encoding in done)
+            following = next(source, [])
 
 
 def _batches(pieces: Iterable[tuple[Any, str]]) -> Iterator[list[tuple[Any, str]]]:
