@@ -1,10 +1,12 @@
 """How cost grows: tokens a second and memory against width, depth, sequence length, vocabulary and processes.
 
-    python -m benchmarks.growth [--axes width,depth,length,vocabulary,processes] [--steps 6]
+    python -m benchmarks.growth [--axes width,depth,length,vocabulary] [--steps 6]
+    python -m benchmarks.growth --axes processes
 
 From `tiny`'s model, one thing changed at a time, 2,048 invented tokens a step (the processes: 4 x 2,048, shared out).
 Each point is a process of its own, for its memory; blocks are not compiled, so that no point is about the time that
-takes. Writes benchmarks/results/growth.json and docs/growth.png. What corpora cost: benchmarks.corpora.
+takes. Writes benchmarks/results/growth.json and docs/growth.png; of processes, which want more than one core,
+growth-processes.json alone. What corpora cost: benchmarks.corpora.
 """
 
 import argparse
@@ -21,13 +23,14 @@ from typing import Any
 from benchmarks.measure import median, write_result
 
 PLOT = Path(__file__).parent.parent / "docs" / "growth.png"
+_PROCESSES = "processes"
 _WARM_UP = 2
 AXES: dict[str, tuple[str, list[int]]] = {
     "width": ("model.d_model", [128, 256, 512, 1024]),
     "depth": ("model.n_layers", [2, 4, 8, 16]),
     "length": ("model.seq_len", [128, 256, 512, 1024, 2048]),
     "vocabulary": ("tokenizer.vocab_size", [1024, 4096, 16384, 65536]),
-    "processes": ("parallel.replicate", [1, 2, 4]),
+    _PROCESSES: ("parallel.replicate", [1, 2, 4]),
 }
 
 
@@ -36,7 +39,7 @@ def words_of(axis: str, value: int) -> list[str]:
     words = [f"{AXES[axis][0]}={value}"]
     if axis == "width":
         words += [f"model.n_heads={value // 64}"]
-    if axis == "processes":
+    if axis == _PROCESSES:
         words += ["optim.sequences_per_step=32", "parallel.sequences_per_device=8"]
     return words
 
@@ -80,7 +83,7 @@ def take_point(words: list[str], steps: int) -> dict[str, Any]:
 
 def point(axis: str, value: int, steps: int) -> dict[str, Any]:
     """A point in processes of its own; of several, what the first measured (each has its own memory)."""
-    words, count = words_of(axis, value), value if axis == "processes" else 1
+    words, count = words_of(axis, value), value if axis == _PROCESSES else 1
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -122,7 +125,7 @@ def plot(found: dict[str, list[dict[str, Any]]]) -> None:
 def main() -> None:
     """Measure, print, plot, and write benchmarks/results/growth.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--axes", default=",".join(AXES))
+    parser.add_argument("--axes", default=",".join(axis for axis in AXES if axis != _PROCESSES))
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--point", type=json.loads, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -135,8 +138,10 @@ def main() -> None:
         for value in AXES[axis][1]:
             found[axis].append(point(axis, value, given.steps))
             print(f"{axis:12} {found[axis][-1]}", flush=True)
-    write_result("growth", {"axes": found, "steps": given.steps})
-    plot(found)
+    alone = list(found) == [_PROCESSES]
+    write_result("growth-processes" if alone else "growth", {"axes": found, "steps": given.steps})
+    if not alone:
+        plot(found)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ environment's that has the peers (`pip install torch==2.13.0 litgpt transformers
 process of its own, all take turns, medians of steps without the first five. Quality: with --seconds N each peer trains
 as many steps as it takes in N seconds, once at its defaults (litgpt: 512 sequences a step; the Trainer: a learning rate
 of 0.00005) and once kinder (8 sequences, 0.001, 100 steps of warm-up), and is measured as a release is; with
---sequences '' nothing else is measured. The release should be of a training that took about as long.
+--sequences '' nothing else is measured. The release should be of a training that took about as long. Where a
+processor has no bf16 instructions, speed is compared in float32 alone and written into peers-float32.json.
 """
 
 import argparse
@@ -35,8 +36,9 @@ HERE = Path(__file__).parent
 _WARM_UP = 5
 _LENGTH = 256
 
+_BF16 = look_at_machine().precision == "bfloat16"
 # arm: (which script, its options); the first of each peer is what its users get who choose nothing
-ARMS = {
+_ARMS = {
     "plain float32": ("ours", ["--plain"]),
     "litgpt": ("litgpt", []),
     "litgpt float32": ("litgpt", ["--precision", "32-true"]),
@@ -46,8 +48,10 @@ ARMS = {
     "trainer bf16 compiled": ("trainer", ["--bf16", "--compile"]),
     "fusée": ("ours", []),
 }
+_IN_BF16 = {"litgpt", "trainer bf16", "trainer bf16 compiled"}
+ARMS = {name: arm for name, arm in _ARMS.items() if _BF16 or name not in _IN_BF16}
+DEFAULTS = ARMS.keys() & {"plain float32", "litgpt", "trainer"}
 # in the precision that this machine is good at, which is ours
-_BF16 = look_at_machine().precision == "bfloat16"
 _LITGPT, _TRAINER = ("litgpt", "trainer bf16 compiled") if _BF16 else ("litgpt float32", "trainer compiled")
 # what is trained for its quality: each peer as it comes, and with a batch and a learning rate that suit it better
 TRAININGS = {
@@ -56,11 +60,10 @@ TRAININGS = {
     "trainer defaults": ("trainer", []),
     "trainer kinder": (_TRAINER, ["--lr", "1e-3", "--warmup", "100"]),
 }
-DEFAULTS = ("plain float32", "litgpt", "trainer")
 
 
 def main() -> None:
-    """Print the tables and write benchmarks/results/peers.json, peers-quality.json."""
+    """Print the tables and write benchmarks/results/peers.json (or peers-float32.json), peers-quality.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("release", type=Path)
     parser.add_argument("--python", required=True, type=Path)
@@ -74,7 +77,7 @@ def main() -> None:
         tokens, peers = prepare(given.release, work), {"peers": versions(given.python)}
         if given.sequences:
             found = {count: speeds(given, count, tokens, work) for count in map(int, given.sequences.split(","))}
-            report("peers", {"by_sequences_per_step": found, **peers})
+            report("peers" if _BF16 else "peers-float32", {"by_sequences_per_step": found, **peers})
         if given.seconds:
             report("peers-quality", {**quality(given, tokens, work), **peers})
 
@@ -118,7 +121,7 @@ def prepare(release: Path, work: Path) -> Path:
 
 def take(arm: str, python: Path, tokens: Path, steps: int, work: Path, *more: str) -> dict[str, Any]:
     """The seconds of each step of an arm, in a process of its own, and the most memory that it held."""
-    kind, options = ARMS[arm]
+    kind, options = _ARMS[arm]
     script = [sys.executable, "-m", "benchmarks.peers.ours"] if kind == "ours" else [python, HERE / f"{kind}_arm.py"]
     result = work / "result.json"
     command = [str(word) for word in (*script, tokens, steps, result, *options, *more)]
