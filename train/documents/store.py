@@ -9,7 +9,8 @@ from train.records import BadInput, Document, Excluded, printable, read_json, re
 
 SPLITS = ("train", "validation")
 
-GROUP = 64
+GROUP = 64  # rows that are read at once
+_CHARACTERS = 2**20  # of a group of documents, or more: what a file says of each group is kept while it is read
 _COLUMNS = (
     *("id", "sha256", "text", "source", "url", "authors", "title", "date", "language"),
     *("licence", "licence_basis", "retrieved", "n_bytes", "split"),
@@ -44,7 +45,7 @@ def _opened(folder: Path, split: str) -> Iterator[Any]:
 
     path = documents_file(folder, split)
     try:
-        with parquet.ParquetFile(path) as file:
+        with parquet.ParquetFile(path, pre_buffer=False) as file:  # true keeps all that was read
             yield file
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BadInput(f"{path}: not a table of documents that can be read ({error})") from error
@@ -107,26 +108,31 @@ def read_release_documents(folder: Path) -> Iterator[Document | Excluded]:
 
 
 class RowWriter:
-    """Appends rows to an open Parquet file in groups. `kinds`: the columns that are no text, by name."""
+    """Appends rows to an open Parquet file in groups. `kinds`: the columns that are no text, by name.
 
-    def __init__(self, file: Any, columns: Sequence[str], kinds: Mapping[str, Any]) -> None:
+    A group has GROUP rows, and goes on until it has `characters`.
+    """
+
+    def __init__(self, file: Any, columns: Sequence[str], kinds: Mapping[str, Any], characters: int = 0) -> None:
         import pyarrow as arrow
         from pyarrow import parquet
 
         self._schema = arrow.schema([(name, kinds.get(name, arrow.large_string())) for name in columns])
         self._table = arrow.Table
-        self._writer = parquet.ParquetWriter(file, self._schema, compression="zstd")
+        self._writer = parquet.ParquetWriter(file, self._schema, compression="zstd", write_statistics=False)
         self._group: list[dict[str, Any]] = []
+        self._characters, self._enough = 0, characters
 
     def write(self, row: dict[str, Any]) -> None:
         """Add one row."""
         self._group.append(row)
-        if len(self._group) >= GROUP:
+        self._characters += len(row["text"] or "")
+        if len(self._group) >= GROUP and self._characters >= self._enough:
             self._flush()
 
     def _flush(self) -> None:
         self._writer.write_table(self._table.from_pylist(self._group, schema=self._schema))
-        self._group = []
+        self._group, self._characters = [], 0
 
     def close(self, about: Mapping[str, str] | None = None) -> None:
         """Write what is left, what is to be said of the whole, and the file's end."""
@@ -156,7 +162,7 @@ def write_documents(folder: Path, split: str) -> Iterator[DocumentWriter]:
 
     kinds = {"n_bytes": arrow.int64(), "authors": arrow.list_(arrow.string())}
     with write_atomically(documents_file(folder, split), "wb") as file:
-        rows = RowWriter(file, _COLUMNS, kinds)
+        rows = RowWriter(file, _COLUMNS, kinds, _CHARACTERS)
         try:
             yield DocumentWriter(rows)
         finally:
