@@ -156,9 +156,9 @@ def test_a_wrong_digest_in_the_metadata_stops(tmp_path: Path) -> None:
 
 def test_a_document_is_found_in_whichever_group_it_lies(school: Path, tmp_path: Path) -> None:
     build(config_for(school), tmp_path)
-    one = next(read_documents(tmp_path, "train"))
+    one = replace(next(read_documents(tmp_path, "train")), text="word " * 4000)
     with write_documents(tmp_path, "train") as writer:
-        for number in range(150):  # three groups
+        for number in range(150):  # three groups: of 64 documents, or of 2^20 characters if those are more
             writer.write(replace(one, id=f"text-{number}"))
     for number in (0, 63, 64, 149):
         assert find_document(tmp_path, "train", f"text-{number}") == replace(one, id=f"text-{number}")
