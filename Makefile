@@ -18,8 +18,9 @@ smoke: .venv/ready
 # A file of tests stays with one process, so that what its tests share is made once.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
+# One that hangs fails, and says where.
 test: .venv/ready
-	$(PYTEST) -m "not slow"
+	$(PYTEST) --timeout 600 -m "not slow"
 
 # One at a time: they start processes of their own, a cluster, a browser, and some look at the clock.
 test-all: .venv/ready

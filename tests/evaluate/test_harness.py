@@ -125,6 +125,14 @@ def test_chance_is_known_where_one_of_the_choices_is_right() -> None:
     assert chance(process_results="def f") is chance(metric_list=[{"metric": "acc", "aggregation": "max"}]) is None
 
 
+def test_no_process_is_forked(tasks: list[str], release: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was told to end while it began has waited forever."""
+    forked: list[int] = []
+    monkeypatch.setattr(os, "fork", lambda: forked.append(1) or 1 / 0)
+    run_tasks(Reader.open(release), tasks, 2, Path("none"), not_known)
+    assert not forked
+
+
 def test_what_is_looked_up_is_what_was_put(tasks: list[str], release: Path) -> None:
     seen: list[set[str]] = []
 

@@ -6,6 +6,7 @@ or from the Hub.
 """
 
 import math
+import os
 import statistics
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -99,6 +100,7 @@ def ask(reader: Reader, tasks: Sequence[str], limit: int, look_up: LookUp) -> li
     """The scores on these tasks, and on those that they are groups of."""
     manager = find(tasks)
     reader.model.eval()
+    os.environ["DISABLE_MULTIPROC"] = "1"  # our draws are one piece of its work, and a fork told to end may never do so
     try:
         found = simple_evaluate(
             Asked(reader), tasks=list(tasks), limit=limit or None, task_manager=manager, bootstrap_iters=_BOOTSTRAP
