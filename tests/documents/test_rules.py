@@ -1,8 +1,10 @@
 """Each rule takes out what it is for, and nothing else."""
 
+import gc
 import hashlib
 import re
 
+import psutil
 import pytest
 
 from tests.conftest import make_text
@@ -10,6 +12,7 @@ from train.documents.duplicates import Duplicates, NearDuplicates, fingerprint
 from train.documents.judge import judge, settle
 from train.documents.licences import refusal
 from train.documents.rules import ExcludeConfig, RulesConfig, find_personal_data, make_rules
+from train.documents.seen import Seen
 from train.records import Document, Excluded
 
 ALLOWED = ["CC0-1.0", "CC-BY-4.0", "MIT"]
@@ -125,6 +128,24 @@ def test_near_duplicates_are_remembered_within_a_fixed_memory(monkeypatch: pytes
     assert near.check("s/again", fingerprint(make_text(1) + "One more sentence.")) is None
     assert near._sketches.nbytes + near._places.nbytes == size
     assert len(near._ids) == 8
+
+
+def test_what_has_come_is_remembered_outside_memory() -> None:
+    """A hundred thousand keys with values, nine megabytes, of which SQLite keeps two at hand."""
+    seen = Seen()
+    before = memory()
+    for number in range(100_000):
+        assert seen.add(hashlib.sha256(str(number).encode()).digest(), f"source/{number:032d}") is None
+    assert memory() - before < 5e6
+    assert seen.add(hashlib.sha256(b"77").digest(), "source/later") == f"source/{77:032d}"
+    assert seen.add(b"\0") is None
+    assert seen.add(b"\0") == ""
+
+
+def memory() -> int:
+    """Bytes of this process that are in memory."""
+    gc.collect()
+    return psutil.Process().memory_info().rss
 
 
 def test_the_sketch_tells_how_alike_two_texts_are() -> None:

@@ -17,6 +17,7 @@ from train.documents.judge import Judged, judge, settle
 from train.documents.make import Found, Make
 from train.documents.parts import Share, read_parts, write_part
 from train.documents.rules import ExcludeConfig, Rule, RulesConfig, find_personal_data, make_rules
+from train.documents.seen import Seen
 from train.documents.sources import fetch_source, read_source
 from train.documents.store import SPLITS, write_documents
 from train.records import (
@@ -154,15 +155,14 @@ class Summary:
         self._by: dict[str, Counter[str]] = {}
         self._bytes: dict[str, Counter[str]] = {}
         self._personal: Counter[str] = Counter()
-        self._ids: set[str] = set()
+        self._ids = Seen()
         self._first_reason = ""
 
     def add(self, item: Found, personal_data: Mapping[str, int] | None = None) -> None:
         """Count one document, kept or excluded; what looks like personal data in it, where that is not known yet."""
         self.tally.seen += 1
-        if item.id in self._ids:
+        if self._ids.add(item.id.encode("utf-8", "surrogatepass")) is not None:
             raise BadInput(f"{item.id}: two documents of this id; the ids within a source must differ")
-        self._ids.add(item.id)
         if isinstance(item, Excluded):
             self.tally.excluded[item.rule] = self.tally.excluded.get(item.rule, 0) + 1
             self._first_reason = self._first_reason or f"{item.id}: {item.reason}"

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from train.documents.rules import Verdict
+from train.documents.seen import Seen
 
 _HASHES = 128
 
@@ -59,12 +60,12 @@ class ExactDuplicates:
     """Leaves out a text that is another's but for case and spacing."""
 
     def __init__(self) -> None:
-        self._seen: dict[bytes, str] = {}
+        self._texts = Seen()
 
     def check(self, identity: str, text: Fingerprint) -> Verdict:
         """The earlier document of the same text, if there is one."""
-        earlier = self._seen.setdefault(text.exact, identity)
-        return None if earlier == identity else (earlier, "the same text as an earlier document")
+        earlier = self._texts.add(text.exact, identity)
+        return None if earlier is None else (earlier, "the same text as an earlier document")
 
 
 class NearDuplicates:
