@@ -6,7 +6,7 @@
 From `tiny`'s model, one thing changed at a time, 2,048 invented tokens a step (the processes: 4 x 2,048, shared out).
 Each point is a process of its own, for its memory; blocks are not compiled, so that no point is about the time that
 takes. Writes benchmarks/results/growth.json and docs/growth.png; of processes, which want more than one core,
-growth-processes.json alone. What corpora cost: benchmarks.corpora.
+growth-processes.json and growth-processes.png. What corpora cost: benchmarks.corpora.
 """
 
 import argparse
@@ -20,9 +20,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks.measure import median, write_result
 
-PLOT = Path(__file__).parent.parent / "docs" / "growth.png"
+DOCS = Path(__file__).parent.parent / "docs"
 _PROCESSES = "processes"
 _WARM_UP = 2
 AXES: dict[str, tuple[str, list[int]]] = {
@@ -102,11 +104,12 @@ def point(axis: str, value: int, steps: int) -> dict[str, Any]:
     return {"value": value, **json.loads(outs[0].splitlines()[-1])}
 
 
-def plot(found: dict[str, list[dict[str, Any]]]) -> None:
+def plot(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
     """Speed above, memory below, a column for each axis."""
     from train.run.plots import BLUE, ORANGE, save_figure, styled_axes
 
     figure, axes = styled_axes("tiny, one thing changed at a time", 2, len(found), sharex=False)
+    axes = np.reshape(axes, (2, len(found)))
     for column, (axis, points) in enumerate(found.items()):
         values = [point["value"] for point in points]
         for row, (key, colour) in enumerate((("tokens_per_second", BLUE), ("peak_memory_mb", ORANGE))):
@@ -119,11 +122,11 @@ def plot(found: dict[str, list[dict[str, Any]]]) -> None:
         axes[1][column].set_xlabel(axis)
     axes[0][0].set_ylabel("tokens per second")
     axes[1][0].set_ylabel("peak memory of a process (MB)")
-    save_figure(figure, PLOT)
+    save_figure(figure, path)
 
 
 def main() -> None:
-    """Measure, print, plot, and write benchmarks/results/growth.json."""
+    """Measure, print, plot, and write the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--axes", default=",".join(axis for axis in AXES if axis != _PROCESSES))
     parser.add_argument("--steps", type=int, default=6)
@@ -138,10 +141,9 @@ def main() -> None:
         for value in AXES[axis][1]:
             found[axis].append(point(axis, value, given.steps))
             print(f"{axis:12} {found[axis][-1]}", flush=True)
-    alone = list(found) == [_PROCESSES]
-    write_result("growth-processes" if alone else "growth", {"axes": found, "steps": given.steps})
-    if not alone:
-        plot(found)
+    name = "growth-processes" if list(found) == [_PROCESSES] else "growth"
+    write_result(name, {"axes": found, "steps": given.steps})
+    plot(found, DOCS / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 from train.config import compose
 from train.model import FAMILIES, build_model
 from train.numerics import Piece
-from train.parallel import AXES, ParallelConfig, Plan, check_axes, choose_plan
+from train.parallel import AXES, ParallelConfig, Plan, check_axes, choose_plan, micro_steps
 from train.records import BadInput
 
 
@@ -54,8 +54,15 @@ def test_what_is_said_is_taken() -> None:
         plan(8, sequences=4, shard=8)
     with pytest.raises(BadInput, match="does not divide the 12 sequences that one process has"):
         plan(2, sequences=24, sequences_per_device=5)
-    with pytest.raises(BadInput, match=r"parallel\.shard=-1"):
-        ParallelConfig(shard=-1)
+    for name in ("shard", "sequences_per_device"):
+        with pytest.raises(BadInput, match=rf"parallel\.{name}=-1"):
+            ParallelConfig(**{name: -1})
+
+
+def test_passes_are_alike_and_small_where_nothing_is_said() -> None:
+    passes = {1: 1, 8: 1, 12: 2, 13: 13, 16: 2, 512: 64}
+    assert {count: micro_steps(count, 0) for count in passes} == passes
+    assert micro_steps(16, 16) == 1
 
 
 @pytest.mark.parametrize("family", FAMILIES)

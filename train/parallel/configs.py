@@ -10,6 +10,7 @@ from train.records import MACHINE, BadInput
 AXES = ("replicate", "context", "shard", "tensor")
 """From the axis whose processes speak least to one another to the one whose speak most."""
 
+_AT_ONCE = 8  # sequences of a forward pass, where nothing is said
 _BYTES = 16  # of a parameter in training: the weight, its gradient, and two of AdamW, each a float32
 
 
@@ -26,24 +27,23 @@ class ActivationCheckpointing(Enum):
 class ParallelConfig:
     """How a step is spread over the machine. Nothing here is part of the recipe.
 
-    `sequences_per_device`: how many sequences one forward pass takes; the gradients of the others accumulate.
+    `sequences_per_device`: how many sequences one forward pass takes; the gradients of the others accumulate. 0: the most
+    that divide them, up to 8; more are hardly faster, and their activations fill the memory (LOG.md).
     `replicate` processes hold all the weights, each with sequences of its own; `shard`: sequences of its own and a part
     of every tensor (FSDP2); `tensor`: parts of every product; `context`: parts of every sequence. 0 is chosen.
     """
 
     activation_checkpointing: ActivationCheckpointing = field(default=ActivationCheckpointing.none, metadata=MACHINE)
-    sequences_per_device: int = field(default=16, metadata=MACHINE)
+    sequences_per_device: int = field(default=0, metadata=MACHINE)
     replicate: int = field(default=0, metadata=MACHINE)
     shard: int = field(default=0, metadata=MACHINE)
     tensor: int = field(default=0, metadata=MACHINE)
     context: int = field(default=0, metadata=MACHINE)
 
     def __post_init__(self) -> None:
-        if self.sequences_per_device < 1:
-            raise BadInput(f"parallel.sequences_per_device={self.sequences_per_device}: must be at least 1")
-        for axis in AXES:
-            if getattr(self, axis) < 0:
-                raise BadInput(f"parallel.{axis}={getattr(self, axis)}: must be at least 1, or 0 to have it chosen")
+        for name in (*AXES, "sequences_per_device"):
+            if getattr(self, name) < 0:
+                raise BadInput(f"parallel.{name}={getattr(self, name)}: must be at least 1, or 0 to have it chosen")
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,8 @@ def _least(count: int, enough: Callable[[int], bool]) -> int:
 
 def micro_steps(sequences_per_step: int, sequences_per_device: int) -> int:
     """How many forward passes make one process's part of a step. Raises BadInput if they do not divide it."""
+    if not sequences_per_device:
+        return next(sequences_per_step // size for size in range(_AT_ONCE, 0, -1) if sequences_per_step % size == 0)
     per_pass = min(sequences_per_step, sequences_per_device)
     if sequences_per_step % per_pass:
         raise BadInput(
