@@ -27,8 +27,8 @@ class ActivationCheckpointing(Enum):
 class ParallelConfig:
     """How a step is spread over the machine. Nothing here is part of the recipe.
 
-    `sequences_per_device`: how many sequences one forward pass takes; the gradients of the others accumulate. 0: the most
-    that divide them, up to 8; more are hardly faster, and their activations fill the memory (LOG.md).
+    `sequences_per_device`: how many sequences one forward pass takes; the gradients of the others accumulate. 0: the
+    most that divide them, up to 8; more are no faster here, and their activations fill the memory (LOG.md).
     `replicate` processes hold all the weights, each with sequences of its own; `shard`: sequences of its own and a part
     of every tensor (FSDP2); `tensor`: parts of every product; `context`: parts of every sequence. 0 is chosen.
     """
