@@ -2,7 +2,7 @@
 
     python -m benchmarks.start [RUN] [--rounds 5]      (default: runs/tiny, whose documents and tokens are there)
 
-`anew`: documents and tokens are done, nothing is trained: what the training will take is foretold by five steps, and
+`anew`: documents and tokens are done, nothing is trained: what the training will take is foretold by four steps, and
 the initial weights are saved, before the first step. `resumed`: the same run, stopped in its first steps and given
 again. Compiled blocks come from the project's cache, which a round before the others fills.
 """
