@@ -1,6 +1,7 @@
 """Documents on disk: read a few at a time, whatever the size of the file."""
 
 import random
+import time
 from pathlib import Path
 
 import pyarrow
@@ -8,6 +9,7 @@ from pyarrow import parquet
 
 from train.documents import read_documents
 from train.documents.store import documents_file, write_documents
+from train.documents.tables import read_table
 from train.records import Document
 
 _COUNT, _SIZE = 6000, 4000
@@ -38,3 +40,14 @@ def test_small_documents_share_a_group(tmp_path: Path) -> None:
         rows = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
     assert set(rows[:-1]) == {-(-(2**20) // _SIZE)}
     assert sum(rows) == _COUNT
+
+
+def test_a_table_is_not_read_ahead_of_who_is_slow(tmp_path: Path) -> None:
+    write(tmp_path)
+    before, most = pyarrow.total_allocated_bytes(), 0
+    for row in read_table("parquet", documents_file(tmp_path, "train")):
+        if int(row["id"]) % 100 == 0:
+            time.sleep(0.01)  # of datasets, which reads ahead, this finds the whole of it in memory
+        most = max(most, pyarrow.total_allocated_bytes() - before)
+    assert row["id"] == str(_COUNT - 1)
+    assert most < _COUNT * _SIZE / 4

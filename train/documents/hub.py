@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from train.documents.configs import SourceConfig
 from train.documents.make import Record
+from train.documents.tables import read_table
 from train.records import BadInput, Json, printable, read_json, write_json
 
 
@@ -24,12 +25,13 @@ def read_hub_rows(source: SourceConfig, cache: Path) -> Iterator[Record]:
     folder = hub_folder(source, cache)
     try:
         if Path(source.path).exists():  # a local folder in the same format
-            yield from datasets.load_dataset(source.path, split=source.split, streaming=True)
+            kind, files = _files_of_split(source)
+            for file in files:
+                yield from read_table(kind, Path(file))
             return
         listed = _list_files(source, folder)
         for name in listed["files"]:
-            file = str(_bring(source, folder, name))
-            yield from datasets.load_dataset(listed["kind"], data_files=file, split="train", streaming=True)
+            yield from read_table(listed["kind"], _bring(source, folder, name))
     except (OSError, ValueError, datasets.exceptions.DatasetNotFoundError) as error:
         hint = "; without a network, run `python -m train fetch` where there is one"
         raise BadInput(f"{source.path}@{source.revision}: {printable(str(error))[:300]}{hint}") from error
@@ -39,16 +41,22 @@ def _list_files(source: SourceConfig, folder: Path) -> Json:
     """Which files a split is made of, and what reads them; asked once, for a revision does not change."""
     record = folder / f"{source.split}.json"
     if not record.is_file():
-        import datasets
-
-        builder = datasets.load_dataset_builder(source.path, revision=source.revision)
-        splits = builder.config.data_files or {}
-        if source.split not in splits:
-            raise ValueError(f"there is no split {source.split!r} of files, only {', '.join(map(str, splits))}")
-        names = [url.split("@", 1)[1].split("/", 1)[1] for url in splits[source.split]]  # hf://datasets/PATH@REVISION/
-        write_json(record, {"kind": type(builder).__module__.rsplit(".", 1)[1], "files": names})
+        kind, urls = _files_of_split(source)
+        names = [url.split("@", 1)[1].split("/", 1)[1] for url in urls]  # hf://datasets/PATH@REVISION/
+        write_json(record, {"kind": kind, "files": names})
     listed: Json = read_json(record)
     return listed
+
+
+def _files_of_split(source: SourceConfig) -> tuple[str, list[str]]:
+    """What reads the files of a split, and where they are."""
+    import datasets
+
+    builder = datasets.load_dataset_builder(source.path, revision=source.revision or None)
+    splits = builder.config.data_files or {}
+    if source.split not in splits:
+        raise ValueError(f"there is no split {source.split!r} of files, only {', '.join(map(str, splits))}")
+    return type(builder).__module__.rsplit(".", 1)[1], list(splits[source.split])
 
 
 def _bring(source: SourceConfig, folder: Path, name: str) -> Path:

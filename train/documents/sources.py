@@ -22,6 +22,7 @@ from train.documents.make import Found, Make, Record, make_document, text_of
 from train.documents.readers import read_archive
 from train.documents.registries import fetch_package
 from train.documents.store import read_release_documents, withdrawn
+from train.documents.tables import read_table
 from train.records import BadInput, Document, Excluded, digest_file, printable
 
 TEXT_FILES = (".txt", ".md")
@@ -142,7 +143,7 @@ def _stream_table(path: Path) -> Iterator[Record]:
 
     kind = "parquet" if path.suffix == ".parquet" else "json"
     try:
-        yield from datasets.load_dataset(kind, data_files=str(path), split="train", streaming=True)
+        yield from read_table(kind, path)
     except (datasets.exceptions.DatasetGenerationError, ValueError, OSError) as error:
         raise BadInput(f"{path.name}: not a table that can be read ({printable(str(error))[:200]})") from error
 
