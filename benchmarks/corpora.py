@@ -3,8 +3,9 @@
     python -m benchmarks.corpora [--sizes 10,100]      megabytes; 1000 and 10000 take long, and 2.5 times the disk
 
 Invented texts of about 2,000 bytes, all different, in one Parquet table, through the stages of a run, each a process of
-its own. `bytes_per_document`: what the memory of `documents` grows by from the smallest corpus to the largest; most of it
-is bounded, the table of near duplicates, which is full at 560 megabytes. Writes benchmarks/results/corpora.json and docs/corpora.png.
+its own. `bytes_per_document`: what the memory of `documents` grows by from the smallest corpus to the largest; most of
+it is bounded, the table of near duplicates, which is full at 560 megabytes. Writes benchmarks/results/corpora.json and
+docs/corpora.png.
 """
 
 import argparse
