@@ -47,7 +47,7 @@ def test_a_table_is_not_read_ahead_of_who_is_slow(tmp_path: Path) -> None:
     before, most = pyarrow.total_allocated_bytes(), 0
     for row in read_table("parquet", documents_file(tmp_path, "train")):
         if int(row["id"]) % 100 == 0:
-            time.sleep(0.01)  # of datasets, which reads ahead, this finds the whole of it in memory
+            time.sleep(0.01)
         most = max(most, pyarrow.total_allocated_bytes() - before)
     assert row["id"] == str(_COUNT - 1)
     assert most < _COUNT * _SIZE / 4

@@ -25,9 +25,7 @@ def read_hub_rows(source: SourceConfig, cache: Path) -> Iterator[Record]:
     folder = hub_folder(source, cache)
     try:
         if Path(source.path).exists():  # a local folder in the same format
-            kind, files = _files_of_split(source)
-            for file in files:
-                yield from read_table(kind, Path(file))
+            yield from _read_local(source)
             return
         listed = _list_files(source, folder)
         for name in listed["files"]:
@@ -35,6 +33,17 @@ def read_hub_rows(source: SourceConfig, cache: Path) -> Iterator[Record]:
     except (OSError, ValueError, datasets.exceptions.DatasetNotFoundError) as error:
         hint = "; without a network, run `python -m train fetch` where there is one"
         raise BadInput(f"{source.path}@{source.revision}: {printable(str(error))[:300]}{hint}") from error
+
+
+def _read_local(source: SourceConfig) -> Iterator[Record]:
+    import datasets
+
+    kind, files = _files_of_split(source)
+    if kind != "parquet":  # its README may say how the files are to be read
+        yield from datasets.load_dataset(source.path, split=source.split, streaming=True)
+        return
+    for file in files:
+        yield from read_table(kind, Path(file))
 
 
 def _list_files(source: SourceConfig, folder: Path) -> Json:

@@ -96,7 +96,7 @@ def _read_folder(name: str, source: SourceConfig) -> Iterator[Make]:
         if path.suffix.lower() in TEXT_FILES:
             yield partial(_make_from_file, name, source, {"id": file, **beside.get(file, {})}, path)
         elif path.suffix.lower() in TABLE_FILES:
-            for number, record in enumerate(_stream_table(path)):
+            for number, record in enumerate(_read_table(path)):
                 raw = text_of(source, record)
                 yield partial(make_document, name, source, {"id": f"{file}#{number}", **record}, raw)
         else:
@@ -137,14 +137,11 @@ def _read_metadata(folder: Path) -> dict[str, dict[str, Any]]:
         raise BadInput(f"metadata beside the documents: each row needs a column `file` ({error})") from error
 
 
-def _stream_table(path: Path) -> Iterator[Record]:
-    """The rows of a .jsonl or .parquet file, streamed: it may be larger than memory."""
-    import datasets
-
-    kind = "parquet" if path.suffix == ".parquet" else "json"
+def _read_table(path: Path) -> Iterator[Record]:
+    """The rows of a .jsonl or .parquet file."""
     try:
-        yield from read_table(kind, path)
-    except (datasets.exceptions.DatasetGenerationError, ValueError, OSError) as error:
+        yield from read_table("parquet" if path.suffix.lower() == ".parquet" else "json", path)
+    except (ValueError, OSError) as error:
         raise BadInput(f"{path.name}: not a table that can be read ({printable(str(error))[:200]})") from error
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from train.documents.tables import open_parquet
 from train.records import BadInput, Document, Excluded, printable, read_json, read_rows, write_atomically
 
 SPLITS = ("train", "validation")
@@ -41,11 +42,9 @@ def find_document(folder: Path, split: str, id: str) -> Document | None:
 
 @contextmanager
 def _opened(folder: Path, split: str) -> Iterator[Any]:
-    from pyarrow import parquet
-
     path = documents_file(folder, split)
     try:
-        with parquet.ParquetFile(path, pre_buffer=False) as file:  # true keeps all that was read
+        with open_parquet(path) as file:
             yield file
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise BadInput(f"{path}: not a table of documents that can be read ({error})") from error
@@ -57,11 +56,9 @@ def _document(row: dict[str, Any]) -> Document:
 
 def largest_group(folder: Path, split: str) -> int:
     """The bytes of the largest part of a split's file that is unpacked at once, as the file states them."""
-    from pyarrow import parquet
-
     path = documents_file(folder, split)
     try:
-        with parquet.ParquetFile(path) as file:
+        with open_parquet(path) as file:
             groups = [file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups)]
     except (OSError, ValueError) as error:
         raise BadInput(f"{path}: not a table of documents that can be read ({error})") from error

@@ -8,26 +8,36 @@ _ROWS = 64  # that are read at once
 
 
 def read_table(kind: str, path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a file of a kind that `datasets` reads (json, csv, text) or of Parquet.
+    """The rows of a file of Parquet, or of a kind that `datasets` reads a few rows at a time (json, csv, text).
 
-    Raises OSError, ValueError or `datasets`' DatasetGenerationError where it cannot be read.
+    A Parquet file `datasets` would read ahead of who is slow, until all of it is in memory. Raises OSError or
+    ValueError where it cannot be read.
     """
-    if kind == "parquet":
-        yield from _parquet_rows(path)
-        return
-    import datasets
+    yield from _parquet_rows(path) if kind == "parquet" else _streamed(kind, path)
 
-    yield from datasets.load_dataset(kind, data_files=str(path), split="train", streaming=True)
+
+def open_parquet(path: Path) -> Any:
+    """pyarrow's ParquetFile, which lets go of what was read. Raises OSError or ValueError."""
+    from pyarrow import parquet
+
+    return parquet.ParquetFile(path, pre_buffer=False)  # true keeps all that was read
 
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """`datasets` reads ahead of who is slow until all of the file is in memory."""
-    import pyarrow
-    from pyarrow import parquet
+    from pyarrow import ArrowException
 
     try:
-        with parquet.ParquetFile(path, pre_buffer=False) as file:  # true keeps all that was read
+        with open_parquet(path) as file:
             for batch in file.iter_batches(_ROWS):
                 yield from batch.to_pylist()
-    except pyarrow.ArrowException as error:
+    except ArrowException as error:
+        raise ValueError(str(error)) from error
+
+
+def _streamed(kind: str, path: Path) -> Iterator[dict[str, Any]]:
+    import datasets
+
+    try:
+        yield from datasets.load_dataset(kind, data_files=str(path), split="train", streaming=True)
+    except datasets.exceptions.DatasetsError as error:
         raise ValueError(str(error)) from error
