@@ -12,11 +12,11 @@ from train.documents.store import documents_file, write_documents
 from train.documents.tables import read_table
 from train.records import Document
 
-_COUNT, _SIZE = 6000, 4000
+_COUNT, _SIZE = 20_000, 4000
 
 
 def write(folder: Path) -> None:
-    """Documents that cannot be packed small: 14 MB of file."""
+    """Documents that cannot be packed small: 41 MB of file."""
     letters = random.Random(0)
     with write_documents(folder, "train") as writer:
         for number in range(_COUNT):
@@ -38,7 +38,7 @@ def test_small_documents_share_a_group(tmp_path: Path) -> None:
     write(tmp_path)
     with parquet.ParquetFile(documents_file(tmp_path, "train")) as file:
         rows = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-    assert set(rows[:-1]) == {-(-(2**20) // _SIZE)}
+    assert set(rows[:-1]) == {-(-(2**23) // _SIZE)}
     assert sum(rows) == _COUNT
 
 

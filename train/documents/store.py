@@ -11,7 +11,7 @@ from train.records import BadInput, Document, Excluded, printable, read_json, re
 SPLITS = ("train", "validation")
 
 GROUP = 64  # rows that are read at once
-_CHARACTERS = 2**20  # of a group of documents, or more: what a file says of each group is kept while it is read
+_CHARACTERS = 2**23  # of a group of documents, or more: what a file says of each group is kept while it is read
 _COLUMNS = (
     *("id", "sha256", "text", "source", "url", "authors", "title", "date", "language"),
     *("licence", "licence_basis", "retrieved", "n_bytes", "split"),

@@ -5,6 +5,7 @@ Every document is preceded by the end-of-text token; documents follow one anothe
 """
 
 import hashlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, groupby
@@ -105,7 +106,7 @@ def write_encoded(
     shard_tokens: int = _SHARD_TOKENS,
 ) -> dict[str, Any]:
     """Write documents that are encoded, each as parts that follow one another, into `folder`; returns the index."""
-    dtype, offsets, counts = token_dtype(vocab_size), [0], Counts()
+    dtype, offsets, counts = token_dtype(vocab_size), array("q", [0]), Counts()
     shards: list[dict[str, Any]] = []
     source = iter(encoded)
     item = next(source, None)
@@ -126,7 +127,7 @@ def write_encoded(
                 item = next(source, None)
         shards.append({"file": name, "tokens": offsets[-1] - start, "sha256": checksum.hexdigest()})
     with write_atomically(folder / f"{split}-offsets.npy", "wb") as file:
-        np.save(file, np.array(offsets, "<i8"), allow_pickle=False)
+        np.save(file, np.asarray(offsets, "<i8"), allow_pickle=False)
     index = {
         "dtype": dtype,
         "vocab_size": vocab_size,
