@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -152,8 +152,8 @@ class Summary:
     def __init__(self) -> None:
         self.tally = Tally()
         self._documents, self._excluded = hashlib.sha256(), hashlib.sha256()
-        self._by: dict[str, Counter[str]] = {}
-        self._bytes: dict[str, Counter[str]] = {}
+        self._by: dict[str, Counter[str]] = defaultdict(Counter)
+        self._bytes: dict[str, Counter[str]] = defaultdict(Counter)
         self._personal: Counter[str] = Counter()
         self._ids = Seen()
         self._first_reason = ""
@@ -181,13 +181,13 @@ class Summary:
         self._count("decade", f"{item.date[:3]}0s" if item.date[:4].isdigit() else "undated", item.n_bytes)
 
     def _count(self, name: str, value: str, n_bytes: int) -> None:
-        self._by.setdefault(name, Counter())[value] += 1
-        self._bytes.setdefault(name, Counter())[value] += n_bytes
+        self._by[name][value] += 1
+        self._bytes[name][value] += n_bytes
 
     def finish(self) -> dict[str, Any]:
         """The summary. Raises BadInput if there is nothing to train on."""
         self.tally.check()
-        splits = self._by.get("split", Counter())
+        splits = self._by["split"]
         if not splits["train"] or not splits["validation"]:
             left_out = ", ".join(f"{rule} {count}" for rule, count in self.tally.excluded.items()) or "none"
             left_out += f" (the first is {printable(self._first_reason)})" if self._first_reason else ""

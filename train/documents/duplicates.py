@@ -37,7 +37,8 @@ def _sketch(text: str) -> npt.NDArray[np.uint32]:
 
     sketch = rensa.RMinHash(num_perm=_HASHES, seed=42)
     words = re.findall(r"\w+", text.casefold())
-    sketch.update([" ".join(words[i : i + 5]) for i in range(max(1, len(words) - 4))])
+    runs = zip(*(words[first:] for first in range(5)), strict=False) if len(words) > 5 else [words]
+    sketch.update(list(map(" ".join, runs)))
     return np.array(sketch.digest(), np.uint32)
 
 
@@ -90,7 +91,7 @@ class NearDuplicates:
     def check(self, identity: str, text: Fingerprint) -> Verdict:
         """The earlier document that this one is alike to, if there is one."""
         sketch, places = text.sketch, self._places_of(text.sketch)
-        for number in np.unique(self._places[places]).tolist():
+        for number in sorted(set(self._places[places].tolist())):
             if number > max(0, self._count - self._REMEMBERED):
                 slot = (number - 1) % self._REMEMBERED
                 likeness = float((self._sketches[slot] == sketch).mean())
@@ -104,8 +105,9 @@ class NearDuplicates:
 
     def _places_of(self, sketch: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
         """Where the bands of a sketch stand in the table, (bands,) int64."""
-        bands = np.ascontiguousarray(sketch.reshape(self._BANDS, -1), "<u4")
-        return np.array([crc32(band.tobytes(), number) % self._PLACES for number, band in enumerate(bands)])
+        data, size = sketch.astype("<u4").tobytes(), 4 * _HASHES // self._BANDS  # bytes of a band
+        bands = (data[start : start + size] for start in range(0, len(data), size))
+        return np.array([crc32(band, number) % self._PLACES for number, band in enumerate(bands)])
 
     def _remember(self, identity: str, sketch: npt.NDArray[np.uint32], places: npt.NDArray[np.int64]) -> None:
         slot = self._count % self._REMEMBERED

@@ -120,6 +120,7 @@ _PERSONAL = {
     "card": re.compile(r"\b(?:\d[ -]?){15}\d\b"),
     "key": re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{36}\b"),
 }
+_DIGIT = re.compile(r"\d")
 _TAKES = {  # one of these at least: most texts have none, and are not gone through
     "e-mail": ("@",),
     "telephone": ("+",),
@@ -131,10 +132,11 @@ _TAKES = {  # one of these at least: most texts have none, and are not gone thro
 def find_personal_data(text: str) -> Mapping[str, int]:
     """How many items of each kind stand in the text; numbers with a check digit count only where it holds."""
     valid = {"iban": _iban_holds, "card": _luhn_holds}
+    digits = _DIGIT.search(text)
     counts = {
         kind: sum(valid.get(kind, bool)(match) for match in _matches(pattern, text))
         for kind, pattern in _PERSONAL.items()
-        if any(mark in text for mark in _TAKES.get(kind, ("",)))
+        if (digits if kind in valid else any(mark in text for mark in _TAKES[kind]))
     }
     return {kind: count for kind, count in counts.items() if count}
 
