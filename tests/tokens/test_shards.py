@@ -1,5 +1,6 @@
 """Shards: what was written is read back, across shards, and a damaged one is found before it is trained on."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,15 @@ import pytest
 from tests.conftest import make_text
 from tests.documents.test_rules import document
 from train.records import BadInput
-from train.tokens import TokenizerConfig, TokenizerKind, TokenStore, shards, token_dtype, train_tokenizer, write_shards
+from train.tokens import (
+    TokenizerConfig,
+    TokenizerKind,
+    TokenStore,
+    shards,
+    token_dtype,
+    train_tokenizer,
+    write_shards,
+)
 
 DOCUMENTS = [document(make_text(n), id=f"s/{n}", language="en") for n in range(12)]
 CONFIG = TokenizerConfig(kind=TokenizerKind.bpe, vocab_size=400)
@@ -96,3 +105,12 @@ def test_a_damaged_file_is_found(tmp_path: Path, tokenizer, name: str, damage: s
         path.unlink()
     with pytest.raises(BadInput, match="run again to remake it"):
         TokenStore(tmp_path, "train")
+
+
+def test_a_document_takes_few_bytes_of_memory(tmp_path: Path) -> None:
+    count = 50_000
+    tracemalloc.start()
+    shards.write_encoded(((DOCUMENTS[0], [[n % 400]]) for n in range(count)), 400, tmp_path, "train", lambda _: None)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 10 * count + 200_000  # an offset is 8 bytes; a list of numbers would hold five times as many
