@@ -1,6 +1,6 @@
 """What each idea brings to the loss, at the same cost: one training for each, beside the one without it.
 
-    python -m benchmarks.ablations [RUN] [--steps 284] [--seeds 0] [--only NAME,NAME]      (default: runs/tiny)
+    python -m benchmarks.ablations [RUN] [--steps 284] [--seeds 0] [--ideas NAME,NAME]      (default: runs/tiny)
 
 RUN is a run of `tiny`, whose tokens are there. All train as `+experiment=speedrun` does, at `tiny`'s size, and change
 one thing. The loss is that of the training text which comes next and none has read: nothing is chosen by the held-out
@@ -210,13 +210,13 @@ def main() -> None:
     parser.add_argument("run", type=Path, nargs="?", default=Path("runs/tiny"))
     parser.add_argument("--steps", type=int, default=284)
     parser.add_argument("--seeds", default="0")
-    parser.add_argument("--only", default="")
+    parser.add_argument("--ideas", default="")  # not --only: Inductor looks for that and writes its value into its code
     given = parser.parse_args()
     chosen = look_at_machine()
     torch.set_num_threads(chosen.threads)
     earlier = earlier_result("ablations")
     found: dict[str, dict[str, float]] = earlier.get("losses", {}) if earlier.get("steps") == given.steps else {}
-    names = ["base", *(name for name in given.only.split(",") if name)] if given.only else list(IDEAS)
+    names = ["base", *(name for name in given.ideas.split(",") if name)] if given.ideas else list(IDEAS)
     for seed in given.seeds.split(","):
         for name in names:
             if seed not in found.setdefault(name, {}):
