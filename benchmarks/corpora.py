@@ -1,6 +1,8 @@
 """What a corpus costs by its size: seconds and the most memory of the stages `documents` and `tokens`.
 
-    python -m benchmarks.corpora [--sizes 10,100]      megabytes; 1000 and 10000 take long, and 2.5 times the disk
+    python -m benchmarks.corpora [--sizes 10,100] [--work FOLDER]
+
+Sizes are megabytes; 10000 take hours and 15 GB of disk. FOLDER keeps what was made, and a later call goes on with it.
 
 Invented texts of about 2,000 bytes, all different, in one Parquet table, through the stages of a run, each a process of
 its own. `bytes_per_document`: what the memory of `documents` grows by from the smallest corpus to the largest; most of
@@ -48,7 +50,7 @@ def write_corpus(folder: Path, megabytes: int) -> None:
     import pyarrow as arrow
     from pyarrow import parquet
 
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     schema, rows = arrow.schema([("id", arrow.string()), ("text", arrow.string())]), []
     with parquet.ParquetWriter(folder / "texts.parquet", schema, compression="zstd") as writer:
         for number, text in enumerate(texts(megabytes * 10**6)):
@@ -79,13 +81,15 @@ def run_stage(stage: str, folder: Path) -> None:
 
 
 def point(megabytes: int, work: Path) -> dict[str, Any]:
-    """Both stages on a corpus of this size."""
+    """Both stages on a corpus of this size, as far as they were not measured before."""
     folder = work / str(megabytes)
-    write_corpus(folder / "corpus", megabytes)
+    if not (folder / "documents.json").is_file():
+        write_corpus(folder / "corpus", megabytes)
     found: dict[str, Any] = {"megabytes": megabytes}
     for stage in ("documents", "tokens"):
-        command = [sys.executable, "-m", "benchmarks.corpora", "--stage", stage, str(folder)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        if not (folder / f"{stage}.json").is_file():
+            command = [sys.executable, "-m", "benchmarks.corpora", "--stage", stage, str(folder)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         found[stage] = read_json(folder / f"{stage}.json")
     return {**found, "documents_seen": read_json(folder / "summary.json")["seen"]}
 
@@ -112,6 +116,7 @@ def main() -> None:
     """Measure, print, plot, and write benchmarks/results/corpora.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="10,100")
+    parser.add_argument("--work", type=Path)
     parser.add_argument("--stage", nargs=2, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.stage:
@@ -120,7 +125,7 @@ def main() -> None:
     points = []
     with tempfile.TemporaryDirectory() as name:
         for size in map(int, given.sizes.split(",")):
-            points.append(point(size, Path(name)))
+            points.append(point(size, given.work or Path(name)))
             print(points[-1], flush=True)
     first, last = points[0], points[-1]
     more = last["documents_seen"] - first["documents_seen"]
