@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import small_run
 from train.__main__ import main
-from train.config import published_digest, read_config
+from train.config import compose, published_digest, read_config
 from train.libre import audit, render_audit
 from train.libre.audit import Status, Subject, ask
+from train.recipe import run_recipe
 from train.records import BadInput, digest_file, read_json
 from train.release import list_files, root_digest
 
@@ -51,6 +53,13 @@ def test_a_release_of_ours_passes(release: Path, capsys: pytest.CaptureFixture[s
     assert main(["audit", str(release), "--expect", found.digest]) == 0
     assert main(["audit", str(release), "--expect", "0" * 64]) == 1
     assert "you were told" in capsys.readouterr().out
+
+
+def test_a_tokenizer_of_a_part_of_the_texts_is_made_again(school: Path, release: Path, tmp_path: Path) -> None:
+    run_recipe(compose(small_run(school, tmp_path, "tokenizer.train_bytes=20000")))
+    folder = tmp_path / "small" / "release"
+    assert answer(folder, "TOK-01", tmp_path / "work")[0] is Status.verified
+    assert (folder / "tokenizer.json").read_bytes() != (release / "tokenizer.json").read_bytes()
 
 
 def mutate(folder: Path, draw: random.Random) -> str:

@@ -8,8 +8,16 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, make_text
+from tests.documents.test_rules import document
 from train.records import BadInput
-from train.tokens import TokenizerConfig, TokenizerKind, load_tokenizer, save_tokenizer, train_tokenizer
+from train.tokens import (
+    TokenizerConfig,
+    TokenizerKind,
+    load_tokenizer,
+    save_tokenizer,
+    texts_to_learn,
+    train_tokenizer,
+)
 from train.tokens.tokenizer import split_text
 
 TEXTS = [make_text(n) for n in range(30)]
@@ -37,6 +45,20 @@ def test_trained_again_it_is_the_same(tmp_path: Path, kind: str, size: int) -> N
         )  # fmt: skip
         found.add((done.stdout.strip(), (out / "tokenizer.json").read_bytes()))
     assert len(found) == 1
+
+
+def test_of_a_large_corpus_a_part_is_learned_from() -> None:
+    documents = [document(text) for text in TEXTS * 20 + [f"{n} {text}" for n in range(30) for text in TEXTS]]
+    total = sum(each.n_bytes for each in documents)
+
+    def learned(train_bytes: int, order: int) -> set[str]:
+        config = TokenizerConfig(kind=TokenizerKind.bpe, vocab_size=400, train_bytes=train_bytes)
+        return set(texts_to_learn(config, documents[::order], total))
+
+    assert learned(total, 1) == {each.text for each in documents}
+    some = learned(total // 3, 1)
+    assert some == learned(total // 3, -1)
+    assert total / 4 < sum(each.n_bytes for each in documents if each.text in some) < total / 2.4
 
 
 @pytest.mark.parametrize(("kind", "size"), [("bpe", 400), ("unigram", 330)])

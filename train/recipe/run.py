@@ -24,7 +24,7 @@ from train.model import LanguageModel, build_model
 from train.numerics import Choices, describe_machine, digest_tensors, look_at_machine, master_weights, settle
 from train.parallel import Replicas
 from train.recipe.corpus import prepared_parts
-from train.records import BadInput, Json, read_json, write_atomically, write_json
+from train.records import BadInput, Document, Json, read_json, write_atomically, write_json
 from train.run import (
     RunFolder,
     check_operations,
@@ -43,6 +43,7 @@ from train.tokens import (
     load_tokenizer,
     load_vocabulary,
     save_tokenizer,
+    texts_to_learn,
     train_tokenizer,
     write_shards,
 )
@@ -92,14 +93,16 @@ class Run:
     def make_tokens(self, summary: Json) -> Json:
         """tokens/: the tokenizer and both splits encoded."""
         documents, folder = self.folder / "documents", self.folder / "tokens"
-        with progress("tokenizer", summary["by"]["split"]["train"]["bytes"], "B") as bar:
+        n_bytes = summary["by"]["split"]["train"]["bytes"]
+        with progress("tokenizer", n_bytes, "B") as bar:
 
-            def texts() -> Iterator[str]:
+            def read() -> Iterator[Document]:
                 for document in read_documents(documents, "train"):
                     bar.update(document.n_bytes)
-                    yield document.text
+                    yield document
 
-            tokenizer = train_tokenizer(self.config.tokenizer, texts())
+            texts = texts_to_learn(self.config.tokenizer, read(), n_bytes)
+            tokenizer = train_tokenizer(self.config.tokenizer, texts)
         result: dict[str, Any] = {
             "tokenizer": save_tokenizer(tokenizer, self.config.tokenizer, folder, self.config.model.seq_len)
         }

@@ -14,6 +14,7 @@ from train.tokens.tokenizer import (
     load_tokenizer,
     save_tokenizer,
     take_over,
+    texts_to_learn,
     token_id,
     train_tokenizer,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "read_labels",
     "save_tokenizer",
     "take_over",
+    "texts_to_learn",
     "token_dtype",
     "token_id",
     "train_tokenizer",

@@ -16,7 +16,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-from train.records import BadInput, digest_json, read_json, write_atomically, write_json
+from train.records import BadInput, Document, digest_json, read_json, write_atomically, write_json
 
 END_OF_TEXT = "<|endoftext|>"
 UNKNOWN = "[UNK]"
@@ -38,6 +38,7 @@ class TokenizerConfig:
     """`end_of_text` and the other special tokens, those that a family needs; `opens` is one of them.
 
     A text is framed by `cls_token` and `sep_token` if there are both. `sentinels` stand for spans that were taken out.
+    `train_bytes`: of a corpus of more, about so many bytes are learned from.
     """
 
     kind: TokenizerKind
@@ -50,6 +51,7 @@ class TokenizerConfig:
     sentinels: int = 0
     special_tokens: list[str] = field(default_factory=list)
     lowercase: bool = False
+    train_bytes: int = 500_000_000
 
     @property
     def opens(self) -> str:
@@ -61,6 +63,8 @@ class TokenizerConfig:
             raise BadInput("tokenizer.sentinels need a tokenizer.pad_token, with which an answer begins")
         if not 0 <= self.sentinels <= 1000 or bool(self.cls_token) != bool(self.sep_token):
             raise BadInput("tokenizer.sentinels: from 0 to 1000; tokenizer.cls_token and sep_token: both or neither")
+        if self.train_bytes < 1:
+            raise BadInput(f"tokenizer.train_bytes={self.train_bytes}: at least 1")
         least = 256 + len(specials(self))
         trained_on_bytes = self.kind in (TokenizerKind.bpe, TokenizerKind.unigram)
         if trained_on_bytes and not least <= self.vocab_size < 2**32:
@@ -71,15 +75,20 @@ class TokenizerConfig:
             raise BadInput("tokenizer.lowercase belongs to wordpiece: the others give every byte back")
 
 
+def texts_to_learn(config: TokenizerConfig, documents: Iterable[Document], n_bytes: int) -> Iterator[str]:
+    """The texts that a tokenizer learns from: all `n_bytes` of them, or about `config.train_bytes`, drawn by digest.
+
+    So time and memory are bounded (sentencepiece holds all its lines), and the order of the documents draws no other.
+    """
+    below = config.train_bytes * 2**32 // max(1, n_bytes)
+    return (document.text for document in documents if int(document.sha256[8:16], 16) < below)
+
+
 def train_tokenizer(config: TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
     """A tokenizer of exactly `vocab_size` tokens. Raises BadInput if the texts hold too little for it."""
     if config.kind is TokenizerKind.taken:
         raise BadInput("tokenizer.kind=taken: is the tokenizer of a model that is tuned (tune.from); nothing trains it")
-    train = {
-        TokenizerKind.bpe: _train_bpe,
-        TokenizerKind.unigram: _train_unigram,
-        TokenizerKind.wordpiece: _train_wordpiece,
-    }[config.kind]
+    train = {"bpe": _train_bpe, "unigram": _train_unigram, "wordpiece": _train_wordpiece}[config.kind.value]
     tokenizer = train(config, texts)
     size = tokenizer.get_vocab_size()
     if size != config.vocab_size:

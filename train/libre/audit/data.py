@@ -13,7 +13,7 @@ from train.libre.audit.subject import Subject
 from train.records import count_of
 from train.release import attribution
 from train.scoring import overlap, told_before, too_short
-from train.tokens import TokenizerKind, save_tokenizer, train_tokenizer
+from train.tokens import TokenizerKind, save_tokenizer, texts_to_learn, train_tokenizer
 
 _BEFORE_GENERATORS = 2018  # a text of an earlier date was not made by a language model
 _ASKED = ("id", "sha256", "source", "licence", "language")
@@ -205,7 +205,8 @@ def tokenizer(subject: Subject) -> Answer:
         return _taken(subject, stated)
     if subject.withdrawn:
         return since(subject)
-    texts = (document.text for document in subject.documents("train"))
+    n_bytes = subject.survey["by"]["split"]["train"]["bytes"]
+    texts = texts_to_learn(config.tokenizer, subject.documents("train"), n_bytes)
     again = train_tokenizer(config.tokenizer, texts)
     made = save_tokenizer(again, config.tokenizer, subject.work / "tokenizer", config.model.seq_len)
     here = _digest_of(subject, subject.work / "tokenizer")
