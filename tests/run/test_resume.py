@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,28 @@ def test_what_was_left_half_written_is_taken_away(tmp_path: Path) -> None:
         (tmp_path / name).write_text("{")
     RunFolder(tmp_path, {})
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_change_of_mind_before_the_training_keeps_what_does_not_follow_from_it(tmp_path: Path) -> None:
+    def made(**changed: object) -> list[str]:
+        stages: list[str] = []
+        folder = RunFolder(tmp_path, {"data": 1, "tokenizer": 1, "model": 1, "optim": 1} | changed)
+
+        def make(stage: str) -> dict[str, str]:
+            (tmp_path / stage).mkdir(exist_ok=True)
+            (tmp_path / stage / "last").touch()
+            stages.append(stage)
+            return {}
+
+        for stage in ("documents", "tokens"):
+            folder.stage(stage, {}, f"{stage}/last", partial(make, stage))
+        return stages
+
+    assert made() == ["documents", "tokens"]
+    assert made(optim=2) == []
+    assert made(optim=2, tokenizer=2) == ["tokens"]
+    assert made(optim=2, tokenizer=2, data=2) == ["documents", "tokens"]
+    assert made(tune=1) == made(tune=1, optim=2) == made() == ["documents", "tokens"]
 
 
 def test_micro_batches_and_a_second_command(undisturbed: tuple[Path, dict], capsys, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ attempts.json     starts, seconds by stage, peak memory
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from train.run.checkpoint import list_checkpoints
 from train.run.metrics import say
 
 _INTO_THE_WEIGHTS = ("documents", "tokens", "training")
+_MADE_FROM = {"documents": ("data",), "tokens": ("data", "tokenizer", "model")}  # the parts of a recipe; of others, all
 
 
 class RunFolder:
@@ -24,8 +25,7 @@ class RunFolder:
 
     def __init__(self, path: Path, recipe: Json) -> None:
         """Raises BadInput if the folder holds weights of another recipe."""
-        self.path = path
-        self._digest = digest_json(recipe)
+        self.path, self._recipe = path, recipe
         self._tidy()
         record = path / "config.json"
         if record.is_file():
@@ -46,7 +46,7 @@ class RunFolder:
         `last` is the file that the stage writes last. Where somebody has deleted it, the stage is done again.
         """
         record = self.path / "done" / f"{name}.json"
-        key = digest_json({"config": self._digest, **inputs})
+        key = digest_json({"config": {part: self._recipe[part] for part in self._made_from(name)}, **inputs})
         if record.is_file():
             done = read_json(record)
             if done["inputs"] == key and (self.path / last).is_file():
@@ -76,8 +76,15 @@ class RunFolder:
         names = differences(before, now)
         if names:
             self._refuse_if_trained(f"made by another config (it differs in {', '.join(names[:5])})")
-            for name in ("done", "documents", "tokens"):
-                shutil.rmtree(self.path / name, ignore_errors=True)
+            changed = {name.split(".")[0] for name in names}
+            for stage in _MADE_FROM:
+                if changed.intersection(self._made_from(stage)):
+                    self.forget(stage)
+                    shutil.rmtree(self.path / stage, ignore_errors=True)
+
+    def _made_from(self, stage: str) -> Iterable[str]:
+        """The parts of the recipe that a stage's outputs follow from; a tuning's follow from its base, so from all."""
+        return self._recipe if "tune" in self._recipe else _MADE_FROM.get(stage, self._recipe)
 
     def _refuse_if_trained(self, why: str) -> None:
         if list_checkpoints(self.path / "checkpoints"):
