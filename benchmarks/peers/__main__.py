@@ -7,8 +7,8 @@ environment's that has the peers (`pip install torch==2.13.0 litgpt transformers
 process of its own, all take turns, medians of steps without the first five. Quality: with --seconds N each peer trains
 as many steps as it takes in N seconds, once at its defaults (litgpt: 512 sequences a step; the Trainer: a learning rate
 of 0.00005) and once kinder (8 sequences, 0.001, 100 steps of warm-up), and is measured as a release is; with
---sequences '' nothing else is measured. The release should be of a training that took about as long. Where a
-processor has no bf16 instructions, speed is compared in float32 alone and written into peers-float32.json.
+--sequences '' nothing else is measured. The release should be of a training that took about as long. Where
+bfloat16 is not the faster, speed is compared in float32 alone and written into peers-float32.json.
 """
 
 import argparse

@@ -11,10 +11,10 @@ from train.numerics import look_at_machine, machine
 @pytest.mark.parametrize(
     ("gpu", "able", "precision", "says"),
     [
-        (False, True, "bfloat16", "bfloat16: the processor has bf16 instructions"),
-        (False, False, "float32", "float32: the processor has no bf16 instructions"),
-        (True, True, "bfloat16", "bfloat16: the GPU has bf16 instructions"),
-        (True, False, "float32", "float32: the GPU has no bf16 instructions"),
+        (False, True, "bfloat16", "bfloat16: the faster on this processor"),
+        (False, False, "float32", "float32: bfloat16 is no faster on this processor"),
+        (True, True, "bfloat16", "bfloat16: the faster on this GPU"),
+        (True, False, "float32", "float32: bfloat16 is no faster on this GPU"),
     ],
 )
 def test_bfloat16_is_chosen_where_it_is_fast(
@@ -22,10 +22,25 @@ def test_bfloat16_is_chosen_where_it_is_fast(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: gpu and able)
-    monkeypatch.setattr(machine, "has_bfloat16", lambda: not gpu and able)
+    monkeypatch.setattr(machine, "bfloat16_is_faster", lambda: not gpu and able)
     chosen = look_at_machine()
     assert (chosen.precision, chosen.device) == (precision, "cuda" if gpu else "cpu")
     assert says in chosen.why
+
+
+@pytest.mark.parametrize(
+    ("instructions", "seconds_in_bfloat16", "faster"),
+    [(True, 0.5, True), (True, 1.9, False), (False, 0.5, False)],  # a Zen 4; a Xeon without AMX; emulation is not tried
+)
+def test_a_processor_is_tried(
+    monkeypatch: pytest.MonkeyPatch, instructions: bool, seconds_in_bfloat16: float, faster: bool
+) -> None:
+    monkeypatch.setattr(machine.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: instructions)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    seconds = {torch.float32: 1.0, torch.bfloat16: seconds_in_bfloat16}
+    monkeypatch.setattr(machine, "_seconds_of_product", seconds.__getitem__)
+    assert machine.bfloat16_is_faster.__wrapped__() == faster
 
 
 @pytest.mark.parametrize("gpu", [False, True])
