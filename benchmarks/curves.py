@@ -76,7 +76,7 @@ def main() -> None:
     )  # fmt: skip
     for step, batch in enumerate(batches, start=1):
         for name, take_step in arms.items():
-            losses[name].append(take_step(step, batch)[0])
+            losses[name].append(take_step(step, batch).read()[0])
         if step % 10 == 0:
             print(step, *(f"{name}: {values[-1]:.4f}" for name, values in losses.items()), flush=True)
     one, other = losses.values()

@@ -78,7 +78,7 @@ def _seconds(take_step: Step, batches: list[Batch]) -> float:
     seconds = []
     for step, batch in enumerate(batches, start=1):
         start = time.perf_counter()
-        take_step(step, batch)
+        take_step(step, batch).read()
         seconds.append(time.perf_counter() - start)
     return median(seconds)
 

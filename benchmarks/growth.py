@@ -74,7 +74,7 @@ def take_point(words: list[str], steps: int) -> dict[str, Any]:
         seconds = []
         for step, batch in enumerate(batches, start=1):
             start = time.perf_counter()
-            take_step(step, batch)
+            take_step(step, batch).read()
             seconds.append(time.perf_counter() - start)
         return {
             "tokens_per_second": round(job.tokens_per_step / median(seconds[_WARM_UP:]), 1),

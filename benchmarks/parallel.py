@@ -102,7 +102,7 @@ def measure_bare(size: str, rounds: int, steps: int, choices: Choices, folder: P
     batches = batches_of(replace(config, optim=replace(config.optim, steps=steps)), job.sequences)
     steps_of = {"ours": prepare(job), "bare": bare(config, choices)}
     for number, batch in enumerate(batches, start=1):
-        loss = steps_of["ours"](number, batch)[0]
+        loss = steps_of["ours"](number, batch).read()[0]
         assert loss == steps_of["bare"](number, batch), f"step {number} of the bare loop is another"
     turns: Turns = {name: lambda step=step: timed(step, batches) for name, step in steps_of.items()}
     return compared(take_turns(turns, rounds), "ours", "bare")

@@ -75,7 +75,7 @@ def profile(experiment: str, family: str, steps: int, choices: Choices, peak: fl
         loop.clip_gradients = clock.timed("clip", clip)
         numbers = order(0, step, sequences=len(job.sequences), sequences_per_step=count)
         batch = clock.timed("data", job.sequences.batch)(numbers, 0, step)
-        take_step(step + 1, batch)
+        take_step(step + 1, batch).read()
         rows.append({**clock.seconds, "step": now() - start})
     loop.clip_gradients = clip
     whole = median([row["step"] for row in rows[warm_up:]])

@@ -91,7 +91,7 @@ def take(case: dict[str, Any], replicas: Replicas | None = None) -> dict[str, An
     step, losses, norms = prepare(job), [], []
     batches = load_batches(job.sequences, seed=0, sequences_per_step=4, first_step=0, steps=2)
     for number, batch in enumerate(batches, start=1):
-        loss, norm = step.gradients(batch)
+        loss, norm = step.gradients(batch).tolist()
         losses.append(loss)
         norms.append(norm)
         if number == 1:

@@ -13,7 +13,7 @@ from tests.conftest import ROOT, small_run, write_school
 from train.config import compose
 from train.recipe import run_recipe
 from train.records import BadInput, write_json
-from train.run import lock_folder, read_metrics
+from train.run import list_checkpoints, lock_folder, read_metrics
 
 GOLDEN = Path(__file__).parent / "golden.json"
 
@@ -83,21 +83,26 @@ def test_adamw_and_cosine(school: Path, tmp_path: Path) -> None:
     assert found[-1] < found[0] - 1
 
 
-def test_a_loss_that_is_not_finite_stops_the_run(school: Path, tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize(("step", "saved"), [(7, 6), (12, 10), (15, 12)])  # 12 would be evaluated, 15 saved
+def test_a_loss_that_is_not_finite_stops_the_run(
+    school: Path, tmp_path: Path, monkeypatch, step: int, saved: int
+) -> None:
     import train.loss as loss
 
     real, calls = loss.linear_cross_entropy, []
 
     def broken(*args, **options):
-        calls.append(1)
-        return real(*args, **options) * (float("nan") if len(calls) == 7 else 1.0)
+        calls.append(torch.is_grad_enabled())
+        return real(*args, **options) * (float("nan") if calls.count(True) == step else 1.0)
 
     monkeypatch.setattr(loss, "linear_cross_entropy", broken)
-    words = small_run(school, tmp_path)
+    words = small_run(school, tmp_path, "run.log_every=24")
     write_json(tmp_path / "small" / "forecast.json", {"training_seconds": 1.0})  # no steps are taken before the first
-    with pytest.raises(BadInput, match=r"nan at step 7 \(sequences \[\d+"):
+    with pytest.raises(BadInput, match=rf"nan at step {step} \(sequences \[\d+"):
         run_recipe(compose(words))
     monkeypatch.undo()
+    (*_, newest) = list_checkpoints(tmp_path / "small" / "checkpoints")
+    assert newest.name == f"step-{saved:06d}"
     assert run_recipe(compose(words))["weights"]["parameters"] > 0
 
 

@@ -95,8 +95,8 @@ def settle(choices: Choices) -> None:
 def bfloat16_is_faster() -> bool:
     """Whether matrix products in bfloat16 take less time on this processor than those in float32, by trying.
 
-    On x86 there are instructions for it (AVX512_BF16, AMX), or torch emulates it. With AVX512_BF16 an AMD Zen 4 multiplies
-    twice as fast as in float32, an Intel Xeon whose AMX is not to be had half as fast.
+    On x86 there are instructions for it (AVX512_BF16, AMX), or torch emulates it. With AVX512_BF16 an AMD Zen 4
+    multiplies twice as fast as in float32, an Intel Xeon whose AMX is not to be had half as fast.
     """
     if platform.machine().lower() in {"x86_64", "amd64"}:
         instructions = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()

@@ -29,6 +29,6 @@ def forecast_seconds(job: Job) -> float:
     )
     for step, batch in enumerate(batches, start=1):
         start = time.perf_counter()
-        take_step(step, batch)
+        take_step(step, batch).read()
         seconds.append(time.perf_counter() - start)
     return job.optim.steps * statistics.median(seconds[_WARM_UP:] or seconds)

@@ -6,7 +6,6 @@ loop needs of other rooms (evaluation, samples) is handed to it as functions.
 
 import copy
 import logging
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -19,12 +18,13 @@ from train.model import has_dropout
 from train.numerics import digest_tensors, master_weights, settle
 from train.optim import make_optimizers, schedule_factor, set_learning_rate
 from train.parallel import at_rest, clip_gradients, cut_batch, eagerly, micro_steps, spread_model
-from train.records import BadInput, Batch, Json
+from train.records import Batch, Json
 from train.run.flops import count_flops
 from train.run.job import Job, Precision
 from train.run.keeper import Keeper
 from train.run.metrics import progress
 from train.run.signals import StopFlag, Stopped
+from train.run.taken import Taken
 
 
 def train(job: Job) -> Json:
@@ -46,14 +46,16 @@ def train(job: Job) -> Json:
     with job.open_metrics(done) as metrics, StopFlag() as stop, bar, keeper:
         for step, batch in enumerate(batches, start=done + 1):
             job.replicas.at(f"step {step}")
-            loss, norm, rate = take_step(step, batch)
+            taken = take_step(step, batch)
             keeper.look()
             bar.update(tokens)
             if not silent and (step % run.log_every == 0 or step in (1, job.last_step)):
+                loss, norm = taken.read()
                 bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
-                speed = clock.speed(step * tokens)
+                speed, rate = clock.speed(step * tokens), taken.rate
                 metrics.log(step, loss=loss, gradient_norm=norm, learning_rate_factor=rate, tokens_per_second=speed)
             if job.watches and (step % run.evaluate_every == 0 or step == job.last_step):
+                taken.read()
                 with clock.paused(), eagerly(), at_rest(model, job.choices), job.replicas.at_length("evaluation"):
                     seen = job.watch(model, step)
                 if not silent:
@@ -61,6 +63,7 @@ def train(job: Job) -> Json:
             keeper.link(step)
             stopping = job.replicas.largest(stop.received or 0)
             if step % run.checkpoint_every == 0 or step in keeper.published or stopping:
+                taken.read()
                 keeper.save(step)
             if stopping:
                 keeper.settle()
@@ -92,7 +95,7 @@ def prepare(job: Job) -> "Step":
 
 
 class Step:
-    """One optimizer step: batch in, (loss, gradient norm, learning-rate factor) out."""
+    """One optimizer step: the device is asked for it, and the host goes on before it is done."""
 
     def __init__(self, job: Job, optimizers: Mapping[str, torch.optim.Optimizer]) -> None:
         self._job, self.optimizers, self.model = job, optimizers, job.model
@@ -109,24 +112,20 @@ class Step:
         self._passes = micro_steps(self._share.stop - self._share.start, job.parallel.sequences_per_device)
         self._precision = Precision.DTYPE[job.choices.precision]
         self._noisy = has_dropout(job.model)
+        self._before: Taken | None = None
 
-    def __call__(self, step: int, batch: Batch) -> tuple[float, float, float]:
-        """Raises BadInput with the step and its sequences if the loss is not finite; the weights are then untouched."""
-        loss, norm = self.gradients(batch)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise BadInput(
-                f"the loss is {loss} and its gradient's norm {norm} at step {step} (sequences "
-                f"{batch.sequences.tolist()}); nothing was saved since the last checkpoint. Try run.precision=float32, "
-                "or another run.name with a lower optim.lr and optim.adamw_lr"
-            )
-        return loss, norm, self.move(step)
+    def __call__(self, step: int, batch: Batch) -> Taken:
+        """Raises BadInput if the loss of the step before, which has come meanwhile, is not finite."""
+        values = self.gradients(batch)
+        taken = Taken(step, batch.sequences, values, self.move(step))
+        before, self._before = self._before, taken
+        if before:
+            before.read()
+        return taken
 
-    def gradients(self, batch: Batch) -> tuple[float, float]:
-        """Forward and backward over a batch's sequences; the gradients are added up and clipped. Loss and norm.
-
-        They are read together: the one time in a step that the host waits for the device, which has to be before the
-        weights move if a loss that is not finite is to leave them untouched.
-        """
+    def gradients(self, batch: Batch) -> Tensor:
+        """Forward and backward over a batch's sequences; the gradients are added up and clipped. Loss and gradient norm
+        before, shape (2,), on the device."""
         job, model = self._job, self._job.model
         total = torch.zeros((), dtype=torch.promote_types(self._precision, torch.float32), device=self._fabric.device)
         counted = job.loss.count(batch.targets, batch.inputs)
@@ -140,8 +139,7 @@ class Step:
         job.replicas.part("adding up the gradients")
         job.mesh.add_up(total, model.parameters())
         norm = clip_gradients(model.parameters(), job.optim.clip_norm)
-        read: list[float] = torch.stack([total, norm.to(total.dtype)]).tolist()
-        return read[0], read[1]
+        return torch.stack([total, norm.to(total.dtype)])
 
     def move(self, step: int) -> float:
         """The optimizers' step; the gradients are used up. Returns the learning-rate factor."""
@@ -156,10 +154,15 @@ class Step:
         arrays = {**batch.inputs, "targets": batch.targets}
         if self._noisy:
             arrays["noise"] = batch.keys.view("int64")
-        tensors = {name: torch.from_numpy(array[self._share].copy()) for name, array in arrays.items()}
-        parts = {name: self._fabric.to_device(tensor).chunk(self._passes) for name, tensor in tensors.items()}
+        parts = {name: self._to_device(array[self._share]).chunk(self._passes) for name, array in arrays.items()}
         for number in range(self._passes):
             inputs: dict[str, Any] = {name: chunks[number] for name, chunks in parts.items()}
             if self._job.mesh.sizes["context"] > 1:
                 inputs = cut_batch(inputs, self.model, self._job.mesh)
             yield inputs, inputs.pop("targets")
+
+    def _to_device(self, array: np.ndarray) -> Tensor:
+        """To a GPU from pinned memory, which it reads by itself while the host goes on."""
+        tensor = torch.from_numpy(array.copy())
+        there: Tensor = self._fabric.to_device(tensor.pin_memory() if self._fabric.device.type == "cuda" else tensor)
+        return there
