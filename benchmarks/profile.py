@@ -1,10 +1,12 @@
 """Where a step's time goes, by part and by family, as an experiment runs on this machine.
 
-    python -m benchmarks.profile [--experiment tiny] [--families llama,bert] [--steps 12] [--precision float8]
+    python -m benchmarks.profile [--experiment tiny] [--families llama,bert] [--steps 12] [--sequences 4]
+        [--precision float8]
 
 data: making the batch (in the run a thread does it ahead) · forward: the blocks · loss: head and softmax with their
 gradients · backward: the blocks' gradients · clip · optimizer · host: what is left. Medians; shares of the whole step.
 `peak`: the share of this machine's bf16 (or float32) matrix peak, measured on one large product, that a step reaches.
+With `--sequences` a step has fewer: one made for a node takes a processor hours.
 With `--precision float8` a family is measured in bfloat16 as well, just before; `peak` is that of bfloat16 for both.
 """
 
@@ -24,6 +26,7 @@ from train.numerics import Choices, look_at_machine
 from train.plan import Needs
 from train.run import Job, Precision, Step, count_flops, prepare
 
+_SEQUENCES = ("optim.sequences_per_step", "parallel.sequences_per_device")
 _PARTS = ("data", "forward", "loss", "backward", "clip", "optimizer")
 
 
@@ -53,11 +56,11 @@ def now() -> float:
     return time.perf_counter()
 
 
-def profile(experiment: str, family: str, steps: int, choices: Choices, peak: float) -> dict[str, Any]:
-    """The shares of a step of one family; a third of the steps, three at most, are not counted."""
+def profile(words: list[str], steps: int, choices: Choices, peak: float) -> dict[str, Any]:
+    """The shares of a step of what `words` say; a third of the steps, three at most, are not counted."""
     from train.run import loop
 
-    config = compose([f"+experiment={experiment}", f"model={family}"])
+    config = compose(words)
     needs = Needs(config.model, config.objective, config.optim, config.parallel, config.tokenizer.sentinels)
     job = Job(
         model=build_model(config.model), sequences=needs.sequences(), run=config.run, optim=config.optim,
@@ -129,6 +132,7 @@ def main() -> None:
     parser.add_argument("--experiment", default="tiny")
     parser.add_argument("--families", default=",".join(FAMILIES))
     parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--sequences", type=int, default=0, help="of a step; as many go through the model at once")
     parser.add_argument("--precision", default="auto", help="float8: beside bfloat16")
     given = parser.parse_args()
     choices = look_at_machine(given.precision)
@@ -138,15 +142,19 @@ def main() -> None:
     peak, found = measured_peak(choices), {}
     print(f"{Precision.DTYPE[choices.precision]} products: {peak / 1e9:.0f} GFLOP/s")
     print(f"{'':16} {'ms':>6} {'peak':>6}  " + "  ".join(f"{part:>9}" for part in (*_PARTS, "host")))
+    cut = [f"{name}={given.sequences}" for name in _SEQUENCES] if given.sequences else []
     for family in given.families.split(","):
+        words = [f"+experiment={given.experiment}", f"model={family}", *cut]
         for name, computed in turns.items():
-            found[family + name] = one = profile(given.experiment, family, given.steps, computed, peak)
+            found[family + name] = one = profile(words, given.steps, computed, peak)
             shares = "  ".join(f"{100 * share:7.1f} %" for share in one["shares"].values())
             speed = f"{1000 * one['seconds_per_step']:6.0f} {100 * one['peak']:4.0f} %"
             print(f"{family + name:16} {speed}  {shares}", flush=True)
         if low:
             print(compare(found[f"{family} bfloat16"], found[f"{family} float8"]), flush=True)
     values = {"flops_per_second": round(peak), "families": found, "choices": choices.record()}
+    if given.sequences:
+        values["sequences_per_step"] = given.sequences
     write_result(f"profile-{given.experiment}" + "-float8" * low, values)
 
 
