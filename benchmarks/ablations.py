@@ -129,6 +129,42 @@ def _part(batch: Batch, part: slice) -> Batch:
     )
 
 
+def short_first(batch: Batch, done: float) -> list[Batch]:
+    """Sequences of half the length, twice as many, for the first third."""
+    if done > 1 / 3:
+        return [batch]
+
+    def halved(array: np.ndarray) -> np.ndarray:
+        return array.reshape(-1, array.shape[1] // 2)
+
+    inputs = {name: halved(array) for name, array in batch.inputs.items()}
+    return [replace(batch, inputs=inputs, targets=halved(batch.targets))]
+
+
+def head_at(factor: float) -> Callable[[Step], None]:
+    """The head's own learning rate: so many times that of the embedding."""
+
+    def change(step: Step) -> None:
+        adamw, head = step.optimizers["adamw"], step.model.head.weight
+        tables = adamw.param_groups[0]
+        tables["params"] = [p for p in tables["params"] if p is not head]
+        adamw.add_param_group({**tables, "params": [head], "full_lr": factor * tables["full_lr"]})
+
+    return change
+
+
+def warmed_momentum(step: Step) -> None:
+    """Muon's momentum from 0.85 to what it is, over the first sixth."""
+    (group,), move, steps = step.optimizers["muon"].param_groups, step.move, step._job.optim.steps
+    full = group["momentum"]
+
+    def moved(number: int) -> float:
+        group["momentum"] = 0.85 + (full - 0.85) * min(1.0, 6 * number / steps)
+        return move(number)
+
+    step.move = moved  # type: ignore[method-assign, assignment]
+
+
 def start_all(step: Step) -> None:
     """Matrices out of a block and the head begin as those into it do, at a half of their size."""
     with torch.no_grad():
@@ -147,6 +183,11 @@ IDEAS = {
     "queries and keys normalised": Idea(change=normed_keys),
     "logits capped at 15": Idea(job=lambda job: replace(job, loss=Capped())),
     "half batches in the first third": Idea(cut=halves_first),
+    "half the length in the first third": Idea(cut=short_first),
+    "the head at a third of the rate": Idea(change=head_at(1 / 3)),
+    "the head at three times the rate": Idea(change=head_at(3.0)),
+    "Muon's momentum from 0.85": Idea(change=warmed_momentum),
+    "AdamW's beta1 0.8": Idea(("optim.beta1=0.8",)),
     "constant rate and the last fifth averaged": Idea(("optim.schedule=constant",), averaged=0.2),
     "the last tenth averaged": Idea(averaged=0.1),
     "cautious decay 0.1": Idea(change=cautious_decay),

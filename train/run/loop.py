@@ -120,6 +120,7 @@ class Step:
         taken = Taken(step, batch.sequences, values, self.move(step))
         before, self._before = self._before, taken
         if before:
+            self._job.replicas.part("waiting for the step before")
             before.read()
         return taken
 
