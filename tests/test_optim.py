@@ -5,7 +5,16 @@ import torch
 
 from train.config import compose
 from train.model import build_model
-from train.optim import Muon, OptimConfig, OptimizerName, Schedule, make_optimizers, orthogonalise, schedule_factor
+from train.optim import (
+    Muon,
+    OptimConfig,
+    OptimizerName,
+    Schedule,
+    make_optimizers,
+    muon,
+    orthogonalise,
+    schedule_factor,
+)
 from train.records import BadInput
 
 
@@ -45,6 +54,18 @@ def test_stacking_changes_nothing() -> None:
             optimizer.step()
     for a, b in zip(together, alone, strict=True):
         torch.testing.assert_close(a, b)
+
+
+def test_large_matrices_are_not_stacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(muon, "_TOGETHER", 3 * 8 * 16)
+    parameters = [torch.nn.Parameter(torch.randn(8, 16)) for _ in range(7)]
+    for parameter in parameters:
+        parameter.grad = torch.randn(8, 16)
+    found = muon.by_shape(parameters)
+    assert [len(part) for part in found] == [3, 3, 1]
+    assert [id(p) for part in found for p in part] == [id(p) for p in parameters]
+    monkeypatch.setattr(muon, "_TOGETHER", 1)
+    assert len(muon.by_shape(parameters)) == 7
 
 
 def test_every_parameter_has_one_group() -> None:

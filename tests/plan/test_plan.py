@@ -8,9 +8,9 @@ import pytest
 from train.__main__ import main
 from train.config import compose
 from train.libre.audit import Subject
-from train.plan import Needs, afford, estimate, find_machine, machine_here, machines
+from train.plan import Needs, TooLarge, afford, estimate, find_machine, machine_here, machines
 from train.records import BadInput
-from train.run import read_tensors
+from train.run import RunConfig, read_tensors
 
 
 def needs(*words: str) -> Needs:
@@ -60,11 +60,35 @@ def test_a_budget_is_nearly_spent_and_never_overspent(budget: str) -> None:
     assert 19 < found.tokens / found.parameters <= 20
 
 
+def small_needs(*words: str) -> tuple[Needs, RunConfig]:
+    config = compose(["+experiment=smoke", "model.d_model=32", "model.d_ff=64", "run.threads=1", *words])
+    return Needs(config.model, config.objective, config.optim, config.parallel, 0), config.run
+
+
 def test_this_machine_is_measured() -> None:
-    config = compose(["+experiment=smoke", "model.d_model=32", "model.d_ff=64", "run.threads=1"])
-    asked = Needs(config.model, config.objective, config.optim, config.parallel, 0)
-    machine = machine_here(asked, config.run, "float32")
+    asked, run = small_needs()
+    machine = machine_here(asked, run, "float32")
     assert 0 < machine.seconds(estimate(asked).flops) < 60
+
+
+def test_a_step_of_hours_is_measured_in_seconds() -> None:
+    asked, run = small_needs("optim.sequences_per_step=1048576")
+    machine = machine_here(asked, run, "float32")
+    assert machine.seconds(estimate(asked).flops) > 3600 * asked.optim.steps / 60
+
+
+def test_what_is_too_large_for_this_machine_is_not_tried(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["plan", "+experiment=large"]) == 0
+    said = capsys.readouterr().out
+    assert "this machine was not measured: one sequence takes 1.3e+13 operations" in said
+    assert "h100x8" in said
+    assert main(["plan", "+experiment=large", "--budget", "2h"]) == 2
+    assert "Another may be named with --machine" in capsys.readouterr().err
+    monkeypatch.setattr("train.plan.here.free_memory_bytes", lambda device: 1e8)
+    with pytest.raises(TooLarge, match=r"one step would take \d\.\d GB of memory, and 0\.1 are free"):
+        machine_here(*small_needs(), "float32")
 
 
 def test_a_machine_of_one_s_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

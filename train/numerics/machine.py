@@ -177,10 +177,15 @@ def device_memory_bytes(device: str) -> int:
     return torch.cuda.get_device_properties(0).total_memory if device == "cuda" else _memory_bytes()
 
 
-def _memory_bytes() -> int:
+def free_memory_bytes(device: str) -> int:
+    """What is left of it."""
+    return torch.cuda.mem_get_info()[0] if device == "cuda" else _memory_bytes("available")
+
+
+def _memory_bytes(which: str = "total") -> int:
     import psutil
 
-    return int(psutil.virtual_memory().total)
+    return int(getattr(psutil.virtual_memory(), which))
 
 
 def _processor_name() -> str:

@@ -51,8 +51,11 @@ class Muon(torch.optim.Optimizer):
         return gradient.lerp(mean, beta)
 
 
+_TOGETHER = 2**24  # numbers; large matrices are no faster for being more
+
+
 def by_shape(parameters: Iterable[nn.Parameter]) -> list[list[nn.Parameter]]:
-    """Those that have a gradient, in groups of one shape; of those that are spread over processes, a few at a time."""
+    """Those that have a gradient, in groups of one shape: as many as are worth the memory of their products."""
     groups: dict[tuple[int, ...], list[nn.Parameter]] = {}
     for parameter in parameters:
         if parameter.grad is not None:
@@ -61,8 +64,9 @@ def by_shape(parameters: Iterable[nn.Parameter]) -> list[list[nn.Parameter]]:
 
 
 def _at_once(parameters: list[nn.Parameter]) -> list[list[nn.Parameter]]:
-    """One matrix for each process that helps: no more need be whole at a time."""
-    count = _helpers(parameters[0])[1] if piece_of(parameters[0]).groups else len(parameters)
+    """Of spread ones, one for each process that helps: no more need be whole at a time."""
+    spread = bool(piece_of(parameters[0]).groups)
+    count = _helpers(parameters[0])[1] if spread else max(1, _TOGETHER // parameters[0].numel())
     return [parameters[start : start + count] for start in range(0, len(parameters), count)]
 
 

@@ -3,13 +3,13 @@
 from train.plan.budget import afford
 from train.plan.cost import cost_of
 from train.plan.estimate import Estimate, estimate
-from train.plan.here import machine_here
+from train.plan.here import TooLarge, machine_here
 from train.plan.machines import Machine, Price, find_machine, machines, price_here
 from train.plan.memory import memory_of
 from train.plan.needs import Needs
 from train.plan.table import render
 
 __all__ = [
-    "Estimate", "Machine", "Needs", "Price", "afford", "cost_of", "estimate", "find_machine", "machine_here",
-    "machines", "memory_of", "price_here", "render",
+    "Estimate", "Machine", "Needs", "Price", "TooLarge", "afford", "cost_of", "estimate", "find_machine",
+    "machine_here", "machines", "memory_of", "price_here", "render",
 ]  # fmt: skip

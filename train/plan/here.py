@@ -1,20 +1,35 @@
-"""This machine as one of the table: how fast it is was measured, on steps of the very run."""
+"""This machine as one of the table: how fast it is was measured, on passes and moves of the very run."""
 
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from train.model import build_model
-from train.numerics import look_at_machine
-from train.plan.estimate import count
+from train.numerics import Choices, free_memory_bytes, look_at_machine
+from train.parallel import ParallelConfig, micro_steps
+from train.plan.estimate import count, estimate
 from train.plan.machines import Machine, price_here
 from train.plan.needs import Needs
-from train.run import Job, LoggerConfig, Metrics, RunConfig, forecast_seconds
+from train.records import BadInput
+from train.run import Job, LoggerConfig, Metrics, RunConfig, seconds_of_step
+
+_MOST = {"cpu": 2e12, "cuda": 2e14}  # operations of a pass that is worth the wait: seconds
+
+
+_ELSEWHERE = "Another may be named with --machine"
+
+
+class TooLarge(BadInput):
+    """A run that this machine cannot even be measured with."""
 
 
 def machine_here(needs: Needs, run: RunConfig, precision: str) -> Machine:
-    """A few steps of this config are taken, with invented tokens and a copy of the model, and thrown away."""
+    """A few passes over some sequences of invented tokens are taken, and thrown away. Raises TooLarge if one sequence
+    is too much for that."""
     choices = look_at_machine(precision, run.compile, run.threads)
+    flops = count(needs).flops
+    at_once = _worth_a_trial(needs, flops / (needs.optim.steps * needs.optim.sequences_per_step), choices)
     with tempfile.TemporaryDirectory() as folder:
         job = Job(
             folder=Path(folder),
@@ -28,6 +43,25 @@ def machine_here(needs: Needs, run: RunConfig, precision: str) -> Machine:
             open_metrics=lambda step: Metrics(Path(folder), step, LoggerConfig(), "plan", {}),
             watch=lambda model, step: {},
         )
-        seconds = forecast_seconds(job)
+        seconds = needs.optim.steps * seconds_of_step(job, at_once)
     watts = 1000 * price_here(3600).kwh
-    return Machine(f"this one ({os.cpu_count()} cores)", 1, count(needs).flops / seconds, 1.0, watts, 0.0)
+    return Machine(f"this one ({os.cpu_count()} cores)", 1, flops / seconds, 1.0, watts, 0.0)
+
+
+def _worth_a_trial(needs: Needs, flops: float, choices: Choices) -> int:
+    """How many sequences, of so many operations each, a trial takes: a pass of the run, or less of a large one."""
+    per_step = needs.optim.sequences_per_step
+    pass_of_run = per_step // micro_steps(per_step, needs.parallel.sequences_per_device)
+    sequences = max(1, min(pass_of_run, int(_MOST[choices.device] // flops)))
+    if flops > _MOST[choices.device]:
+        raise TooLarge(f"this machine was not measured: one sequence takes {flops:.1e} operations. {_ELSEWHERE}")
+    checkpointing = needs.parallel.activation_checkpointing
+    alone = ParallelConfig(activation_checkpointing=checkpointing, sequences_per_device=sequences)
+    optim = replace(needs.optim, sequences_per_step=sequences)
+    wanted = sum(estimate(replace(needs, parallel=alone, optim=optim, precision=choices.precision)).memory.values())
+    if wanted > free_memory_bytes(choices.device):
+        raise TooLarge(
+            f"this machine was not measured: one step would take {wanted / 1e9:.1f} GB of memory, and "
+            f"{free_memory_bytes(choices.device) / 1e9:.1f} are free. {_ELSEWHERE}"
+        )
+    return sequences

@@ -4,7 +4,7 @@ from train.run.checkpoint import CHECKPOINT_FILES, list_checkpoints, load_weight
 from train.run.exactness import check_operations, flips_per_step
 from train.run.flops import count_flops
 from train.run.folder import RunFolder
-from train.run.forecast import forecast_seconds
+from train.run.forecast import forecast_seconds, seconds_of_step
 from train.run.job import Job, Precision, RunConfig
 from train.run.keeper import published_steps
 from train.run.lock import lock_folder
@@ -38,5 +38,6 @@ __all__ = [
     "read_metrics",
     "read_tensors",
     "say",
+    "seconds_of_step",
     "train",
 ]

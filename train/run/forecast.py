@@ -1,34 +1,61 @@
-"""How long a training will take, from a few of its steps taken with a copy of the model and thrown away."""
+"""How long a training will take, from a few passes over some of its sequences, which are thrown away."""
 
 import copy
 import statistics
 import time
 from dataclasses import replace
 
-from train.batches import load_batches
+import torch
+
+from train.batches import order
 from train.numerics import Rounding
+from train.parallel import micro_steps
 from train.run.job import Job
 from train.run.loop import prepare
+from train.run.metrics import progress
 
 _WARM_UP, _MEASURED = 1, 3
+_ENOUGH = 20.0  # seconds
 
 
 def forecast_seconds(job: Job) -> float:
-    """Seconds of all steps of a training that has not begun; the run's own model is left as it is. All processes take
-    the steps together, as they will.
-    """
+    """Seconds of all steps of a training that has not begun; the run's own model is left as it is."""
+    share = job.mesh.share(job.optim.sequences_per_step)
+    size = share.stop - share.start
+    at_once = size // micro_steps(size, job.parallel.sequences_per_device)
     trial = replace(job, model=copy.deepcopy(job.model), rounding=Rounding())
-    take_step = prepare(trial)
-    seconds = []
-    batches = load_batches(
-        job.sequences,
-        seed=job.run.seed,
-        sequences_per_step=job.optim.sequences_per_step,
-        first_step=0,
-        steps=min(job.optim.steps, _WARM_UP + _MEASURED),
+    return job.optim.steps * seconds_of_step(trial, at_once)
+
+
+def seconds_of_step(job: Job, at_once: int) -> float:
+    """Seconds of one step, from passes over so many sequences of each process and moves of the optimizers.
+
+    All processes take them together, as they will; the model is used up. Where a pass takes its time one is measured.
+    Gradients that are added up once a step count once a pass.
+    """
+    count = at_once * job.mesh.sizes["replicate"] * job.mesh.sizes["shard"]
+    trial = replace(
+        job,
+        optim=replace(job.optim, sequences_per_step=count),
+        parallel=replace(job.parallel, sequences_per_device=at_once),
     )
-    for step, batch in enumerate(batches, start=1):
-        start = time.perf_counter()
-        take_step(step, batch).read()
-        seconds.append(time.perf_counter() - start)
-    return job.optim.steps * statistics.median(seconds[_WARM_UP:] or seconds)
+    take_step, passes = prepare(trial), job.optim.sequences_per_step / count
+    seconds: list[float] = []
+    seed, begun = job.run.seed, time.perf_counter()
+
+    def enough() -> bool:
+        return bool(job.replicas.largest(int(time.perf_counter() - begun > _ENOUGH)))
+
+    with progress("measuring", _WARM_UP + _MEASURED, "step") as bar:
+        while len(seconds) <= _WARM_UP or (len(seconds) < _WARM_UP + _MEASURED and not enough()):
+            numbers = order(seed, len(seconds), sequences=len(job.sequences), sequences_per_step=count)
+            batch = job.sequences.batch(numbers, seed, len(seconds))
+            start = time.perf_counter()
+            take_step.gradients(batch).tolist()
+            middle = time.perf_counter()
+            take_step.move(len(seconds) + 1)
+            if job.choices.device == "cuda":
+                torch.cuda.synchronize()
+            seconds.append(passes * (middle - start) + time.perf_counter() - middle)
+            bar.update()
+    return statistics.median(seconds[_WARM_UP:])

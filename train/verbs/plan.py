@@ -7,7 +7,7 @@ _PLAN_HELP = """python -m train plan +experiment=NAME [group.key=value ...]
 Parameters, tokens, operations, memory, hours, electricity and money of a run, before it is spent.
 
   --machine NAME   laptop, a100, h100x8, or a YAML file with the same keys; without it all of these, and this machine,
-                   whose speed is measured on a few steps
+                   whose speed is measured on a few sequences
   --budget SUM     2h, 30min or 50eur: the best Llama that this affords, as words ready to paste
   --json FILE      write the answer to FILE as well
 """
@@ -20,7 +20,7 @@ def plan(words: list[str]) -> int:
         return 0 if words else 2
     json_file, name, budget = (take(words, option) for option in ("--json", "--machine", "--budget"))
     from train.config import compose
-    from train.plan import Needs, afford, estimate, find_machine, machine_here, machines, render
+    from train.plan import Needs, TooLarge, afford, estimate, find_machine, machine_here, machines, render
     from train.records import BadInput
 
     config = compose(words)
@@ -33,18 +33,18 @@ def plan(words: list[str]) -> int:
     here = "auto" if low else config.precision
     precision = "bfloat16" if here == "auto" else here  # as on the machines with a name
     needs = Needs(config.model, config.objective, config.optim, config.parallel, config.tokenizer.sentinels, precision)
-    asked = (
-        [find_machine(name)]
-        if name
-        else [
-            machine_here(needs, config.run, here),
-            *([] if budget or config.numerics.exact else machines()),
-        ]
-    )
+    left_out = ""
+    try:
+        asked = [find_machine(name)] if name else [machine_here(needs, config.run, here)]
+    except TooLarge as error:
+        if budget:
+            raise
+        asked, left_out = [], f"\n{error}."
+    asked += [] if name or budget or config.numerics.exact else machines()
     found, pasted = (estimate(needs), []) if budget is None else afford(needs, asked[0].affords(budget))
     prices = [machine.price(found.flops).record() for machine in asked]
     write_json(json_file, {**found.record(), "machines": prices, "overrides": pasted})
-    print(render(found, asked, pasted and [*words, *pasted]))
+    print(render(found, asked, pasted and [*words, *pasted]) + left_out)
     if config.numerics.exact:
         print("\nnumerics=exact computes in float64; the speeds of machines with a name are for bf16 and do not apply.")
     if low:
