@@ -15,8 +15,6 @@ from train.records import BadInput
 from train.run import Job, LoggerConfig, Metrics, RunConfig, seconds_of_step
 
 _MOST = {"cpu": 2e12, "cuda": 2e14}  # operations of a pass that is worth the wait: seconds
-
-
 _ELSEWHERE = "Another may be named with --machine"
 
 
@@ -50,18 +48,19 @@ def machine_here(needs: Needs, run: RunConfig, precision: str) -> Machine:
 
 def _worth_a_trial(needs: Needs, flops: float, choices: Choices) -> int:
     """How many sequences, of so many operations each, a trial takes: a pass of the run, or less of a large one."""
-    per_step = needs.optim.sequences_per_step
-    pass_of_run = per_step // micro_steps(per_step, needs.parallel.sequences_per_device)
-    sequences = max(1, min(pass_of_run, int(_MOST[choices.device] // flops)))
-    if flops > _MOST[choices.device]:
+    most, per_step = _MOST[choices.device], needs.optim.sequences_per_step
+    if flops > most:
         raise TooLarge(f"this machine was not measured: one sequence takes {flops:.1e} operations. {_ELSEWHERE}")
+    pass_of_run = per_step // micro_steps(per_step, needs.parallel.sequences_per_device)
+    at_once = min(pass_of_run, int(most // flops))
     checkpointing = needs.parallel.activation_checkpointing
-    alone = ParallelConfig(activation_checkpointing=checkpointing, sequences_per_device=sequences)
-    optim = replace(needs.optim, sequences_per_step=sequences)
+    alone = ParallelConfig(activation_checkpointing=checkpointing, sequences_per_device=at_once)
+    optim = replace(needs.optim, sequences_per_step=at_once)
     wanted = sum(estimate(replace(needs, parallel=alone, optim=optim, precision=choices.precision)).memory.values())
-    if wanted > free_memory_bytes(choices.device):
+    free = free_memory_bytes(choices.device)
+    if wanted > free:
         raise TooLarge(
             f"this machine was not measured: one step would take {wanted / 1e9:.1f} GB of memory, and "
-            f"{free_memory_bytes(choices.device) / 1e9:.1f} are free. {_ELSEWHERE}"
+            f"{free / 1e9:.1f} are free. {_ELSEWHERE}"
         )
-    return sequences
+    return at_once
