@@ -141,6 +141,11 @@ def short_first(batch: Batch, done: float) -> list[Batch]:
     return [replace(batch, inputs=inputs, targets=halved(batch.targets))]
 
 
+def every_row(step: Step) -> None:
+    """A step takes all the sequences that it is given, be they more than it was made for."""
+    step._share = slice(None)
+
+
 def head_at(factor: float) -> Callable[[Step], None]:
     """The head's own learning rate: so many times that of the embedding."""
 
@@ -183,7 +188,7 @@ IDEAS = {
     "queries and keys normalised": Idea(change=normed_keys),
     "logits capped at 15": Idea(job=lambda job: replace(job, loss=Capped())),
     "half batches in the first third": Idea(cut=halves_first),
-    "half the length in the first third": Idea(cut=short_first),
+    "half the length in the first third": Idea(change=every_row, cut=short_first),
     "the head at a third of the rate": Idea(change=head_at(1 / 3)),
     "the head at three times the rate": Idea(change=head_at(3.0)),
     "Muon's momentum from 0.85": Idea(change=warmed_momentum),

@@ -13,8 +13,8 @@ from train.numerics import look_at_machine, machine
     [
         (False, True, "bfloat16", "bfloat16: the faster on this processor"),
         (False, False, "float32", "float32: bfloat16 is no faster on this processor"),
-        (True, True, "bfloat16", "bfloat16: the faster on this GPU"),
-        (True, False, "float32", "float32: bfloat16 is no faster on this GPU"),
+        (True, True, "bfloat16", "bfloat16: the GPU has bf16 instructions"),
+        (True, False, "float32", "float32: the GPU has no bf16 instructions"),
     ],
 )
 def test_bfloat16_is_chosen_where_it_is_fast(

@@ -80,14 +80,15 @@ def test_a_step_of_hours_is_measured_in_seconds() -> None:
 def test_what_is_too_large_for_this_machine_is_not_tried(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert main(["plan", "+experiment=large"]) == 0
     said = capsys.readouterr().out
-    assert "this machine was not measured: one sequence takes 1.3e+13 operations" in said
+    assert "This machine is left out: one sequence takes 1.3e+13 operations" in said
     assert "h100x8" in said
     assert main(["plan", "+experiment=large", "--budget", "2h"]) == 2
     assert "Another may be named with --machine" in capsys.readouterr().err
     monkeypatch.setattr("train.plan.here.free_memory_bytes", lambda device: 1e8)
-    with pytest.raises(TooLarge, match=r"one step would take \d\.\d GB of memory, and 0\.1 are free"):
+    with pytest.raises(TooLarge, match=r"one sequence takes \d\.\d GB of memory, of which 0\.1 are free"):
         machine_here(*small_needs(), "float32")
 
 

@@ -83,9 +83,9 @@ def test_adamw_and_cosine(school: Path, tmp_path: Path) -> None:
     assert found[-1] < found[0] - 1
 
 
-@pytest.mark.parametrize(("step", "saved"), [(7, 6), (12, 10), (15, 12)])  # 12 would be evaluated, 15 saved
+@pytest.mark.parametrize(("step", "saved", "said"), [(7, 6, 1), (12, 10, 1), (15, 12, 12)])  # 12: evaluated; 15: saved
 def test_a_loss_that_is_not_finite_stops_the_run(
-    school: Path, tmp_path: Path, monkeypatch, step: int, saved: int
+    school: Path, tmp_path: Path, monkeypatch, step: int, saved: int, said: int
 ) -> None:
     import train.loss as loss
 
@@ -103,6 +103,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     monkeypatch.undo()
     (*_, newest) = list_checkpoints(tmp_path / "small" / "checkpoints")
     assert newest.name == f"step-{saved:06d}"
+    assert read_metrics(tmp_path / "small" / "metrics.jsonl")[-1]["step"] == said
     assert run_recipe(compose(words))["weights"]["parameters"] > 0
 
 

@@ -64,7 +64,7 @@ def by_shape(parameters: Iterable[nn.Parameter]) -> list[list[nn.Parameter]]:
 
 
 def _at_once(parameters: list[nn.Parameter]) -> list[list[nn.Parameter]]:
-    """Of spread ones, one for each process that helps: no more need be whole at a time."""
+    """A few of large ones; of spread ones, one for each process that helps: no more need be whole at a time."""
     spread = bool(piece_of(parameters[0]).groups)
     count = _helpers(parameters[0])[1] if spread else max(1, _TOGETHER // parameters[0].numel())
     return [parameters[start : start + count] for start in range(0, len(parameters), count)]

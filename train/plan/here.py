@@ -50,17 +50,22 @@ def _worth_a_trial(needs: Needs, flops: float, choices: Choices) -> int:
     """How many sequences, of so many operations each, a trial takes: a pass of the run, or less of a large one."""
     most, per_step = _MOST[choices.device], needs.optim.sequences_per_step
     if flops > most:
-        raise TooLarge(f"this machine was not measured: one sequence takes {flops:.1e} operations. {_ELSEWHERE}")
-    pass_of_run = per_step // micro_steps(per_step, needs.parallel.sequences_per_device)
-    at_once = min(pass_of_run, int(most // flops))
-    checkpointing = needs.parallel.activation_checkpointing
-    alone = ParallelConfig(activation_checkpointing=checkpointing, sequences_per_device=at_once)
-    optim = replace(needs.optim, sequences_per_step=at_once)
-    wanted = sum(estimate(replace(needs, parallel=alone, optim=optim, precision=choices.precision)).memory.values())
+        raise TooLarge(f"one sequence takes {flops:.1e} operations, too many to measure it with. {_ELSEWHERE}")
+    at_once = min(per_step // micro_steps(per_step, needs.parallel.sequences_per_device), int(most // flops))
     free = free_memory_bytes(choices.device)
-    if wanted > free:
-        raise TooLarge(
-            f"this machine was not measured: one step would take {wanted / 1e9:.1f} GB of memory, and "
-            f"{free / 1e9:.1f} are free. {_ELSEWHERE}"
-        )
+    while (wanted := _memory(needs, at_once, choices.precision)) > free:
+        if at_once == 1:
+            raise TooLarge(
+                f"one sequence takes {wanted / 1e9:.1f} GB of memory, of which {free / 1e9:.1f} are free. {_ELSEWHERE}"
+            )
+        at_once //= 2
     return at_once
+
+
+def _memory(needs: Needs, at_once: int, precision: str) -> int:
+    """Bytes that a step of so many sequences takes here."""
+    parallel = ParallelConfig(
+        activation_checkpointing=needs.parallel.activation_checkpointing, sequences_per_device=at_once
+    )
+    optim = replace(needs.optim, sequences_per_step=at_once)
+    return sum(estimate(replace(needs, parallel=parallel, optim=optim, precision=precision)).memory.values())

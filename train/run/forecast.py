@@ -30,7 +30,7 @@ def forecast_seconds(job: Job) -> float:
 def seconds_of_step(job: Job, at_once: int) -> float:
     """Seconds of one step, from passes over so many sequences of each process and moves of the optimizers.
 
-    All processes take them together, as they will; the model is used up. Where a pass takes its time one is measured.
+    All processes take them together, as they will; the model is used up. Where they take their time one is measured.
     Gradients that are added up once a step count once a pass.
     """
     count = at_once * job.mesh.sizes["replicate"] * job.mesh.sizes["shard"]
@@ -41,21 +41,22 @@ def seconds_of_step(job: Job, at_once: int) -> float:
     )
     take_step, passes = prepare(trial), job.optim.sequences_per_step / count
     seconds: list[float] = []
-    seed, begun = job.run.seed, time.perf_counter()
-
-    def enough() -> bool:
-        return bool(job.replicas.largest(int(time.perf_counter() - begun > _ENOUGH)))
-
+    taken: list[float] = []
+    seed = job.run.seed
     with progress("measuring", _WARM_UP + _MEASURED, "step") as bar:
-        while len(seconds) <= _WARM_UP or (len(seconds) < _WARM_UP + _MEASURED and not enough()):
-            numbers = order(seed, len(seconds), sequences=len(job.sequences), sequences_per_step=count)
-            batch = job.sequences.batch(numbers, seed, len(seconds))
+        for number in range(_WARM_UP + _MEASURED):
+            if job.replicas.largest(int(sum(taken[_WARM_UP:]) > _ENOUGH)):
+                break
+            numbers = order(seed, number, sequences=len(job.sequences), sequences_per_step=count)
+            batch = job.sequences.batch(numbers, seed, number)
             start = time.perf_counter()
             take_step.gradients(batch).tolist()
             middle = time.perf_counter()
-            take_step.move(len(seconds) + 1)
+            take_step.move(number + 1)
             if job.choices.device == "cuda":
                 torch.cuda.synchronize()
-            seconds.append(passes * (middle - start) + time.perf_counter() - middle)
+            end = time.perf_counter()
+            taken.append(end - start)
+            seconds.append(passes * (middle - start) + end - middle)
             bar.update()
     return statistics.median(seconds[_WARM_UP:])

@@ -23,7 +23,7 @@ class Taken:
             self._arrival.record()
 
     def read(self) -> tuple[float, float]:
-        """Loss and gradient norm, as soon as the device has come so far; what it was asked for since is not waited for.
+        """Loss and gradient norm, once the device has taken the step; the next one is not waited for.
 
         Raises BadInput with the step and its sequences if one of them is not finite.
         """

@@ -39,7 +39,7 @@ def plan(words: list[str]) -> int:
     except TooLarge as error:
         if budget:
             raise
-        asked, left_out = [], f"\n{error}."
+        asked, left_out = [], f"\n\nThis machine is left out: {error}."
     asked += [] if name or budget or config.numerics.exact else machines()
     found, pasted = (estimate(needs), []) if budget is None else afford(needs, asked[0].affords(budget))
     prices = [machine.price(found.flops).record() for machine in asked]
