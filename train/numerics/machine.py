@@ -187,7 +187,7 @@ def device_memory_bytes(device: str) -> int:
 
 
 def free_memory_bytes(device: str) -> int:
-    """What is left of it."""
+    """What is free of a device's memory."""
     return torch.cuda.mem_get_info()[0] if device == "cuda" else _memory_bytes("available")
 
 
