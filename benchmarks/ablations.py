@@ -5,7 +5,8 @@
 RUN is a run of `tiny`, whose tokens are there. All train as `+experiment=speedrun` does, at `tiny`'s size, and change
 one thing. The loss is that of the training text which comes next and none has read: nothing is chosen by the held-out
 documents. Ideas that the config cannot say are tried by the code below, and move into train/ if they hold up.
-Each result is kept in benchmarks/results/ablations.json as it comes: a later call goes on, and trains what is missing.
+Each result is kept in benchmarks/results/ablations-STEPS.json as it comes: a later call goes on, and trains what is
+missing.
 """
 
 import argparse
@@ -208,6 +209,7 @@ IDEAS = {
     "attention within documents": Idea(("model.within_documents=true",)),
     "Muon's momentum 0.9": Idea(("optim.momentum=0.9",)),
     "Muon's momentum 0.98": Idea(("optim.momentum=0.98",)),
+    "momentum 0.9 and beta1 0.8": Idea(("optim.momentum=0.9", "optim.beta1=0.8")),
     "AdamW's beta2 0.99": Idea(("optim.beta2=0.99",)),
     "cosine": Idea(("optim.schedule=cosine",)),
 }
@@ -260,14 +262,14 @@ def main() -> None:
     given = parser.parse_args()
     chosen = look_at_machine()
     torch.set_num_threads(chosen.threads)
-    earlier = earlier_result("ablations")
-    found: dict[str, dict[str, float]] = earlier.get("losses", {}) if earlier.get("steps") == given.steps else {}
+    result = f"ablations-{given.steps}"
+    found: dict[str, dict[str, float]] = earlier_result(result).get("losses", {})
     names = ["base", *(name for name in given.ideas.split(",") if name)] if given.ideas else list(IDEAS)
     for seed in given.seeds.split(","):
         for name in names:
             if seed not in found.setdefault(name, {}):
                 found[name][seed] = round(train_with(IDEAS[name], given.run, given.steps, int(seed)), 5)
-                write_result("ablations", {"steps": given.steps, "losses": found, "change": changes(found)})
+                write_result(result, {"steps": given.steps, "losses": found, "change": changes(found)})
             share = found[name][seed] / found["base"][seed] - 1
             print(f"seed {seed}  {found[name][seed]:.4f}  {share:+7.2%}  {name}", flush=True)
 

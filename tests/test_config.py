@@ -112,6 +112,14 @@ def test_the_digest_is_of_the_recipe_alone() -> None:
         assert config_digest(compose(["+experiment=tiny", word])) != digest, word
 
 
+def test_a_table_of_the_user_s_own_takes_new_keys() -> None:
+    files = ["+experiment=tiny", "data=files", "data.sources.files.path=texts"]
+    config = compose([*files, "data.sources.files.fields.title='{series}, part {number}'"])
+    assert config.data.sources["files"].fields == {"title": "{series}, part {number}"}
+    with pytest.raises(BadInput, match="titel"):
+        compose([*files, "data.sources.files.fields.titel=x"])
+
+
 def test_yaml_and_back() -> None:
     values = resolved(compose(["+experiment=tiny"]))
     assert OmegaConf.to_container(OmegaConf.create(to_yaml(values))) == values

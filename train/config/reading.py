@@ -1,5 +1,6 @@
 """Command-line words, or a release's own config, become dataclasses."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from train.tokens import TokenizerConfig
 from train.tune import open_base
 
 _NAMING = {"experiment", "data", "tokenizer", "model", "objective", "optim", "numerics", "tune"}
+_OWN_KEYS = re.compile(r"data\.sources\.\w+\.(fields|where|licence_names)\.")
 _FROM_BASE = {"model", "tokenizer", "objective"}
 _SCHEMAS = {
     "data": DataConfig,
@@ -83,9 +85,10 @@ def compose(overrides: Sequence[str]) -> Config:
     return config
 
 
-def _last_added(words: Sequence[str]) -> list[str]:
-    """As Hydra is told: what comes last in the list of defaults prevails, and an experiment is added to that list."""
-    return [f"+{word}" if word.startswith("tune=") else word for word in words]
+def _for_hydra(words: Sequence[str]) -> list[str]:
+    """As Hydra is told: what comes last in the list of defaults prevails, and an experiment is added to that list; a
+    table whose keys are the user's takes new ones."""
+    return [f"+{word}" if word.startswith("tune=") else f"++{word}" if _OWN_KEYS.match(word) else word for word in words]
 
 
 def _in_order(overrides: Sequence[str]) -> list[str]:
@@ -153,7 +156,7 @@ def _default_name(choices: dict[str, str], words: Sequence[str]) -> str:
 def _composed(overrides: Sequence[str]) -> tuple[Any, dict[str, str]]:
     """What Hydra makes of the words, and what is chosen from each group that shapes a release."""
     with initialize_config_dir(version_base=None, config_dir=str(config_folder())):
-        composed = hydra_compose("config", overrides=_last_added(overrides), return_hydra_config=True)
+        composed = hydra_compose("config", overrides=_for_hydra(overrides), return_hydra_config=True)
     chosen = dict(composed.hydra.runtime.choices)
     with open_dict(composed):
         del composed["hydra"]
