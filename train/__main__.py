@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
         line = _in_one_line(error)
         if line is None:
             raise
@@ -46,7 +46,19 @@ def _in_one_line(error: Exception) -> str | None:
         return f"error: {printable(str(error))}"
     if isinstance(error, OSError):
         return f"error: {printable(str(error))}; what was complete before is still there"
+    if _is_of_memory(error):
+        return (
+            "error: the memory is full; what was complete before is still there. A training takes less with "
+            "parallel.sequences_per_device=1, parallel.activation_checkpointing=full or a smaller model"
+        )
     return None
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Python's own word for it, that of torch's allocator on a GPU, or that on a processor."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:

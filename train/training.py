@@ -12,9 +12,9 @@ from train.batches import Sequences, build_objective
 from train.config import Config, config_digest, resolved
 from train.loss import NextToken
 from train.model import LanguageModel, build_model
-from train.numerics import Choices, device_memory_bytes
-from train.parallel import Mesh, Plan, Replicas, check_axes, choose_plan, open_replicas
-from train.plan import price_here
+from train.numerics import Choices, device_memory_bytes, free_memory_bytes
+from train.parallel import Mesh, Plan, Replicas, check_axes, check_length, choose_plan, open_replicas
+from train.plan import Needs, memory_of, price_here
 from train.records import BadInput, digest_json, read_json, write_json
 from train.run import (
     Job,
@@ -32,6 +32,7 @@ from train.tune import Lesson, lesson_of, open_base
 from train.watching import watch_with
 
 _NEVER = 10**9
+_TRAINED, _TUNED = 12, 4  # bytes that a parameter takes at least: with its gradient and a momentum; by itself
 
 
 def job_of(
@@ -83,17 +84,37 @@ def plan_of(config: Config, replicas: Replicas, device: str) -> Plan:
         raise BadInput(f"tune={config.tune.name.value}: goes on one process, as yet")
     with torch.device("meta"):
         model = build_model(config.model)
+    parameters = sum(p.numel() for p in model.parameters())
+    memory = device_memory_bytes(device) / (1 if device == "cuda" else replicas.local_count)
     plan = choose_plan(
         config.parallel,
         replicas.count,
-        parameters=sum(p.numel() for p in model.parameters()),
-        memory=device_memory_bytes(device) / (1 if device == "cuda" else replicas.local_count),
+        parameters=parameters,
+        memory=memory,
         sequences_per_step=config.optim.sequences_per_step,
     )
     if config.tune.on and plan.sizes["tensor"] * plan.sizes["context"] > 1:
         raise BadInput(f"tune: goes along parallel.replicate and parallel.shard alone, as yet, and not {plan}")
-    check_axes(model, plan)
+    check_axes(model, plan, low=config.precision == "float8")
+    check_length(config.model.seq_len, plan.sizes["context"])
+    held = (_TUNED if config.tune.on else _TRAINED) * parameters / (plan.sizes["shard"] * plan.sizes["tensor"])
+    if held > memory:
+        raise BadInput(
+            f"{parameters:,} parameters: with gradients and optimizers they take {held / 1e9:.1f} GB of each device, "
+            f"which has {memory / 1e9:.1f}. A smaller model, or more devices to shard it over"
+        )
     return plan
+
+
+def warn_of_memory(config: Config, machine: Choices) -> None:
+    """Say so where one process alone may need more than is free: the system would end it without a word."""
+    parts = config.model, config.objective, config.optim, config.parallel, config.tokenizer.sentinels
+    wanted, free = sum(memory_of(Needs(*parts, machine.precision)).values()), free_memory_bytes(machine.device)
+    if wanted > free:
+        say(
+            f"memory     a step may take {wanted / 1e9:.1f} GB, and {free / 1e9:.1f} are free: "
+            "parallel.sequences_per_device=1 and parallel.activation_checkpointing=full take less"
+        )
 
 
 def share_out(job: Job, plan: Plan) -> Job:

@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,8 @@ from train.documents import (
     read_documents,
     write_documents,
 )
+from train.recipe.run import Run
+from train.recipe.tuned import TunedRun
 from train.records import BadInput
 
 
@@ -113,6 +117,33 @@ def test_tables_are_streamed(tmp_path: Path) -> None:
     summary = build(config_for(folder), tmp_path / "out")
     assert summary["kept"] == 40
     assert set(summary["by"]["author"]) == {"Ann", "Bo"}
+
+
+@pytest.mark.parametrize("form", ["{}", "{}T00:00:00"])
+def test_days_in_a_table_stay_days(tmp_path: Path, form: str) -> None:
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    days = [f"{year}-03-04" for year in range(1850, 1900)]
+    rows = [{"text": make_text(number), "date": form.format(day)} for number, day in enumerate(days)]
+    (folder / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    build(config_for(folder, latest=days[39]), tmp_path / "out")
+    assert [row["date"] for row in lines(tmp_path / "out" / "manifest.jsonl")] == days[:40]
+    assert [row["value"] for row in lines(tmp_path / "out" / "excluded.jsonl")] == days[40:]
+
+
+@pytest.mark.parametrize("stages", [Run, TunedRun])
+def test_rules_of_an_old_release_cannot_drive_the_terminal(
+    tmp_path: Path, stages: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {"kept": 1, "seen": 2, "excluded": {"\x1b]0;owned\x07": 1}}
+    module = stages.__module__
+    monkeypatch.setattr(f"{module}.build_corpus", lambda *_, **__: found)
+    monkeypatch.setattr("train.recipe.run.prepared_parts", lambda _: None)
+    asked = SimpleNamespace(config=SimpleNamespace(data=None), folder=tmp_path, rules=lambda: ())
+    assert stages.make_documents(asked) == found
+    said = capsys.readouterr()
+    assert "left out:  ]0;owned  1" in said.out + said.err
+    assert "\x1b" not in said.out + said.err
 
 
 def test_a_dataset_in_the_hubs_format(tmp_path: Path) -> None:

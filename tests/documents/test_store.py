@@ -2,6 +2,7 @@
 
 import random
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow
@@ -40,6 +41,13 @@ def test_small_documents_share_a_group(tmp_path: Path) -> None:
         rows = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
     assert set(rows[:-1]) == {-(-(2**23) // _SIZE)}
     assert sum(rows) == _COUNT
+
+
+def test_times_are_text_and_midnights_days(tmp_path: Path) -> None:
+    given = [datetime(1861, 3, 4), datetime(1861, 3, 4, 12, 30), None]
+    parquet.write_table(pyarrow.table({"at": given, "all": [[one] for one in given]}), tmp_path / "a.parquet")
+    said = ["1861-03-04", "1861-03-04 12:30:00", None]
+    assert list(read_table("parquet", tmp_path / "a.parquet")) == [{"at": one, "all": [one]} for one in said]
 
 
 def test_a_table_is_not_read_ahead_of_who_is_slow(tmp_path: Path) -> None:

@@ -1,21 +1,34 @@
 """An audit passes what is whole and free, finds every change, fails what is absent, trusts nothing that it reads."""
 
+import hashlib
 import json
 import os
 import random
 import shutil
+import zipfile
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
 from tests.conftest import small_run
+from tests.hugging_face.variants import VARIANTS, VOCABULARY, make
 from train.__main__ import main
+from train.batches import order, order_digest
 from train.config import compose, published_digest, read_config
-from train.libre import audit, render_audit
+from train.hugging_face import to_hugging_face
+from train.libre import audit, open_trace, render_audit
 from train.libre.audit import Status, Subject, ask
+from train.libre.audit.answer import CHECKS
+from train.libre.audit.folder import is_pickled
+from train.libre.audit.shape import shape_of
 from train.recipe import run_recipe
 from train.records import BadInput, digest_file, read_json
 from train.release import list_files, root_digest
+from train.tune import TuneConfig
 
 MUTATIONS = 100
 
@@ -119,6 +132,16 @@ def test_who_rewrites_every_sum_is_found_by_a_digest_from_elsewhere(copy: Path, 
         ("tokenizer.json", ("Ġ", "G"), "TOK-01", ""),
         ("recipe/config.yaml", ("seed: 0", "seed: 1"), "CONF-01", "not the config"),
         ("recipe/constraints.txt", ("torch==", "# torch "), "CODE-03", "torch"),
+        ("recipe/config.yaml", ("n_layers: 2", "n_layers: 2000"), "COST-01", "more layers than there are tensors"),
+        ("recipe/config.yaml", ("d_model: 32", "d_model: 8192"), "WGT-02", "are published"),
+        ("recipe/config.yaml", ("publish: 4", "publish: 1000000000000"), "WGT-02", "25 checkpoints"),
+        (
+            "training/metrics.jsonl",
+            ('"learning_rate_factor": 0', '"learning_rate_factor": NaN, "x": 0'),
+            "CONF-01",
+            "of step",
+        ),
+        ("training/metrics.jsonl", ('"learning_rate_factor"', '"x"'), "CONF-01", "of the last step"),
         ("training/chain.jsonl", ('"step": 6', '"step": 7'), "WGT-02", "chain breaks"),
         ("evaluation/results.json", ('"total": ', '"total": 1'), "EVAL-01", ""),
         ("README.md", ("---\n", "---\nextra_gated_prompt: sign here\n"), "GATE-01", "extra_gated_prompt"),
@@ -143,6 +166,63 @@ def test_each_check_can_fail(
     status, found = answer(copy, check, tmp_path)
     assert status is Status.failed
     assert says in found
+
+
+def test_a_text_in_the_wrong_split_is_found(school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("train.documents.make.is_validation", lambda sha256: int(sha256[:8], 16) % 14 in {0, 1})
+        run_recipe(compose(small_run(school, tmp_path)))
+    found = audit(tmp_path / "small" / "release")
+    assert [finding.id for finding in found.failed] == ["DATA-11"]
+    assert "where its digest does not put it" in found.failed[0].found
+
+
+@pytest.mark.parametrize("error", [Exception("of a package"), AssertionError(), MemoryError(), KeyError("x")])
+def test_whatever_a_check_raises_it_has_failed(
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def raises(_: Subject) -> None:
+        raise error
+
+    monkeypatch.setitem(CHECKS, "CARD-01", raises)
+    assert answer(release, "CARD-01", tmp_path) == (
+        Status.failed,
+        f"what is stated cannot be read: {type(error).__name__} {error}",
+    )
+
+
+@pytest.mark.parametrize(("steps", "sequences"), [("1000000000000", 38), ("24", 0), ("24", -1), ("20000", 1)])
+def test_an_order_without_end_is_not_worked_out(copy: Path, tmp_path: Path, steps: str, sequences: int) -> None:
+    path, record = copy / "recipe" / "config.yaml", read_json(copy / "release.json")
+    path.write_text(path.read_text("utf-8").replace("steps: 24", f"steps: {steps}"), "utf-8")
+    record["ingredients"]["config"]["digest"] = published_digest(read_config(path), path)
+    record["ingredients"]["order"]["sequences"] = sequences
+    (copy / "release.json").write_text(json.dumps(record))
+    status, found = answer(copy, "CONF-01", tmp_path)
+    assert status is Status.failed
+    assert "are looked at" in found
+    if sequences == 38:
+        with pytest.raises(BadInput, match="are looked at"):
+            open_trace(copy, tmp_path / "cache")
+
+
+@pytest.mark.parametrize(("sequences", "per_step"), [(10, 4), (3, 8), (1, 5), (70_000, 70_001)])
+def test_the_order_in_one_word_is_that_of_the_steps(sequences: int, per_step: int) -> None:
+    sizes = {"sequences": sequences, "sequences_per_step": per_step}
+    steps = [order(3, step, **sizes).astype("<i8").tobytes() for step in range(3)]
+    assert order_digest(3, 3, **sizes) == hashlib.sha256(b"".join(steps)).hexdigest()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_shape_of_every_family_is_that_of_its_weights(tmp_path: Path, variant: str) -> None:
+    model = make(variant)
+    to_hugging_face(model, tmp_path)
+    recipe: Any = SimpleNamespace(model=model.config, tune=TuneConfig())
+    shape = shape_of(recipe, tmp_path / "model.safetensors")
+    assert {p.device.type for p in shape.parameters()} == {"meta"}
+    recipe.model = replace(model.config, vocab_size=VOCABULARY + 1)
+    with pytest.raises(BadInput, match="are published"):
+        shape_of(recipe, tmp_path / "model.safetensors")
 
 
 @pytest.mark.parametrize(("another", "status"), [(False, Status.failed), (True, Status.verified)])
@@ -193,6 +273,27 @@ def test_a_plain_hugging_face_folder_fails_kindly(
     assert "libre in practice: not yet" in said
     (folder / "pytorch_model.bin").write_bytes(b"\x80\x02}q\x00.")
     assert "unpickled" in answer(folder, "WGT-01", tmp_path)[1]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_a_pickle_is_known_by_what_it_is(tmp_path: Path, old: bool) -> None:
+    for name in ("weights.th", "model.tar", "model"):
+        torch.save({"a": torch.zeros(3)}, tmp_path / name, _use_new_zipfile_serialization=not old)
+        assert is_pickled(tmp_path / name)
+    (tmp_path / "PYTORCH_MODEL.BIN").write_bytes(b"x")
+    assert is_pickled(tmp_path / "PYTORCH_MODEL.BIN")
+    with zipfile.ZipFile(tmp_path / "texts.zip", "w") as archive:
+        archive.writestr("a.txt", "a text")
+    for data in ((tmp_path / "texts.zip").read_bytes(), b"PK\x03\x04", b"PK\x03\x04" + bytes(99), b"\x80\x02", b""):
+        (tmp_path / "other").write_bytes(data)
+        assert not is_pickled(tmp_path / "other")
+
+
+def test_nothing_is_followed_out_of_a_base(release: Path, copy: Path, tmp_path: Path) -> None:
+    (copy / "attest" / "withdrawals").mkdir()
+    (copy / "attest" / "withdrawals" / "x.json").symlink_to("/etc/passwd")
+    found = audit(release, bases=[copy])
+    assert "not what its lineage names" in next(finding.found for finding in found.findings if finding.id == "DEP-01")
 
 
 def test_nothing_is_followed_out_of_the_folder(copy: Path, tmp_path: Path) -> None:

@@ -79,6 +79,64 @@ def test_what_cannot_be_compared_is_not(release: Path, tmp_path: Path) -> None:
     assert "Not to be compared" in render_comparison(found)
 
 
+def evil(release: Path, folder: Path) -> Path:
+    """A release each of whose words would drive a terminal, or stand as a line of its own."""
+    shutil.copytree(release, folder)
+    word = "\x1b]0;owned\x07\nboo"
+    record = json.loads((folder / "release.json").read_text())
+    record["name"], record["cost"]["outcome"]["seconds"] = f"small{word}", word
+    (folder / "release.json").write_text(json.dumps(record))
+    for name, changes in (("excluded", {"rule": word}), ("manifest", {"authors": [word, 3]})):
+        rows = [json.loads(line) for line in (folder / "data" / f"{name}.jsonl").read_text().splitlines()]
+        (folder / "data" / f"{name}.jsonl").write_text("".join(json.dumps(row | changes) + "\n" for row in rows))
+    config = (folder / "recipe" / "config.yaml").read_text()
+    (folder / "recipe" / "config.yaml").write_text(config.replace("name: without", f"name: {json.dumps(word)}"))
+    return folder
+
+
+def test_what_a_release_says_cannot_drive_the_terminal(
+    release: Path, without: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", str(release), str(evil(without, tmp_path / "evil"))]) == 0
+    said = capsys.readouterr().out
+    assert "left out of the other by:  ]0;owned  boo" in said
+    assert not [char for char in said if not (char.isprintable() or char == "\n")]
+    assert not [line for line in said.splitlines() if line.startswith("boo")]
+    assert render_comparison(compare(without, tmp_path / "evil")).count("owned") > 3
+
+
+@pytest.mark.parametrize(
+    ("at", "wrong"),
+    [
+        (("digest",), 3),
+        (("name",), None),
+        (("ingredients", "documents", "bytes"), "many"),
+        (("weights", "parameters"), "many"),
+        (("results", "bits_per_byte", "total"), "1.2"),
+    ],
+)
+def test_a_release_of_other_types_is_refused(release: Path, tmp_path: Path, at: tuple[str, ...], wrong: Any) -> None:
+    shutil.copytree(release, tmp_path / "other")
+    record = inside = json.loads((release / "release.json").read_text())
+    for key in at[:-1]:
+        inside = inside[key]
+    inside[at[-1]] = wrong
+    (tmp_path / "other" / "release.json").write_text(json.dumps(record))
+    for folders in ((release, tmp_path / "other"), (tmp_path / "other", release)):
+        with pytest.raises(BadInput, match=rf"not as its schema says: {at[0]}"):
+            compare(*folders)
+
+
+@pytest.mark.parametrize("wrong", [{"n_bytes": "many"}, {"n_bytes": None}, {"authors": "Ann"}, {"id": []}])
+def test_a_manifest_of_other_types_is_refused(release: Path, tmp_path: Path, wrong: dict[str, Any]) -> None:
+    shutil.copytree(release, tmp_path / "other")
+    path = tmp_path / "other" / "data" / "manifest.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row | wrong) + "\n" for row in rows))
+    with pytest.raises(BadInput, match="a line that is no document"):
+        compare(release, tmp_path / "other")
+
+
 def test_the_front_door(release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(release), str(release), "--json", str(tmp_path / "out.json")]) == 0
     assert "no larger than chance" in capsys.readouterr().out

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import signal
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ from train.__main__ import main
 from train.libre import audit, rebuild
 from train.numerics import digest_tensors, save_tensors
 from train.records import BadInput, read_json, write_json
-from train.run import read_tensors
+from train.run import Stopped, read_tensors
+
+MODULE = import_module("train.libre.rebuild")  # the package has a function of that name
 
 
 @pytest.fixture
@@ -65,6 +69,45 @@ def forge(folder: Path, lines: list[dict[str, object]], weights: dict[int, str])
     record = read_json(folder / "release.json")
     record["weights"]["chain"] = head
     write_json(folder / "release.json", record)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("threads", 0), ("threads", 10**9), ("device", "tpu"), ("compile", "yes"), ("precision", "int1")]
+)
+def test_an_arithmetic_that_is_none_is_one_line(copy: Path, key: str, value: object, capsys) -> None:
+    record = read_json(copy / "release.json")
+    record["numerics"][key] = value
+    write_json(copy / "release.json", record)
+    assert main(["rebuild", str(copy), "--level", "R2"]) == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_what_was_compiled_needs_a_compiler(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MODULE, "has_compiler", lambda: False)
+    record = read_json(copy / "release.json")
+    record["numerics"]["compile"] = True
+    write_json(copy / "release.json", record)
+    with pytest.raises(BadInput, match="compiler"):
+        rebuild(copy, "R2", note=lambda _: None)
+
+
+def test_a_stop_is_no_answer(copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def stopped(job: object) -> None:
+        raise Stopped(signal.SIGTERM, 3)
+
+    monkeypatch.setattr(MODULE, "train", stopped)
+    assert main(["rebuild", str(copy), "--level", "R2"]) == 128 + signal.SIGTERM
+    assert "begins anew" in capsys.readouterr().err
+
+
+def test_an_answer_that_could_not_be_written_is_given(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, value: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(MODULE, "write_json", full)
+    found = rebuild(copy, "R1", note=lambda _: None)
+    assert found.identical
+    assert "no space left" in found.render()
 
 
 def test_inputs_that_are_not_the_ones_end_it(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

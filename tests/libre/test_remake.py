@@ -1,11 +1,15 @@
 """A release remade without an author and with another size: audited, rebuilt, its lineage told; a mistake is a line."""
 
+import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from tests.libre.test_audit import reseal
 from train.__main__ import main
-from train.documents import read_documents
+from train.documents import SPLITS, read_documents, write_documents
 from train.libre import audit, rebuild, remake
 from train.records import read_json
 
@@ -55,6 +59,50 @@ def test_the_rest_of_the_recipe_stays(release: Path, tmp_path: Path) -> None:
     assert config.run.seed == 0
 
 
+@pytest.mark.parametrize("own", [[], ["evaluate.tasks=[bigbench:mine]"]])
+def test_the_tasks_of_a_stranger_are_not_asked(
+    release: Path, tmp_path: Path, own: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(release, tmp_path / "copy"))
+    path = copy / "recipe" / "config.yaml"
+    text = path.read_text("utf-8")
+    assert "tasks: []" in text
+    path.write_text(text.replace("tasks: []", 'tasks: [theirs.yaml, "bigbench:\\e[2J"]'), "utf-8")
+    reseal(copy)
+    config = remake(copy, tmp_path / "out", [], ["optim.steps=5", *own], "")
+    assert config.evaluate.tasks == (["bigbench:mine"] if own else [])
+    said = capsys.readouterr().out
+    assert ("theirs.yaml" in said) is not bool(own)
+    assert "\x1b" not in said
+
+
+@pytest.mark.parametrize("left_out", [{"id": "nameless"}, {"id": "a/b", "n_bytes": "1"}, {"id": 3}])
+def test_what_was_left_out_is_looked_at(release: Path, tmp_path: Path, left_out: dict[str, object], capsys) -> None:
+    row = {"sha256": "0" * 64, "url": "", "authors": [], "stage": "rules", "rule": "x", "rule_version": 1, "value": ""}
+    copy = Path(shutil.copytree(release, tmp_path / "copy"))
+    (copy / "data" / "excluded.jsonl").write_text(json.dumps(row | {"reason": "", "n_bytes": 1} | left_out) + "\n")
+    reseal(copy)
+    assert main(["remake", str(copy), "--out", str(tmp_path / "out"), "--without", "author=Author 1"]) == 2
+    assert "SOURCE/NAME" in (said := capsys.readouterr().err) or "of another type" in said
+
+
+def test_a_document_without_its_source_is_one_line(
+    release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(release, tmp_path / "copy"))
+    for split in SPLITS:
+        documents = list(read_documents(copy / "data", split))
+        with write_documents(copy / "data", split) as writer:
+            for document in documents:
+                writer.write(replace(document, id=document.id.replace("/", "-")))
+    manifest = copy / "data" / "manifest.jsonl"
+    rows = [json.loads(line) for line in manifest.read_text("utf-8").splitlines()]
+    manifest.write_text("".join(json.dumps(row | {"id": row["id"].replace("/", "-")}) + "\n" for row in rows), "utf-8")
+    reseal(copy)
+    assert main(["remake", str(copy), "--out", str(tmp_path / "out"), "--without", "author=Author 1"]) == 2
+    assert "which is SOURCE/NAME" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -78,8 +126,6 @@ def test_a_mistake_is_one_line(
 def test_a_release_that_was_changed_is_not_remade(
     release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import shutil
-
     copy = Path(shutil.copytree(release, tmp_path / "copy"))
     manifest = copy / "data" / "manifest.jsonl"
     manifest.write_text(manifest.read_text("utf-8").replace("Author 2", "Somebody"), "utf-8")

@@ -83,6 +83,7 @@ def test_the_front_door(release: Path, cache: Path, capsys: pytest.CaptureFixtur
     assert main([*words, "--generate", "Arbel"]) in {0, 1}
     assert "generated: Arbel" in capsys.readouterr().out
     assert main([*words, "--file", str(tmp_path / "none.txt")]) == 2
+    assert main([*words, "caf\udce9"]) == 1  # a command line that is not UTF-8
     assert main(["trace", str(tmp_path), "a"]) == 2
 
 
@@ -96,6 +97,14 @@ def test_a_changed_document_is_found(release: Path, tmp_path: Path) -> None:
             writer.write(document)
     with pytest.raises(BadInput, match="something in the folder was changed"):
         open_trace(tmp_path / "release", tmp_path / "cache")
+
+
+def test_what_the_model_says_cannot_drive_the_terminal(
+    release: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("train.sample.speak", lambda *_: "cor\n\x1b]0;owned\x07 del")
+    main(["trace", str(release), "--cache", str(cache), "--generate", "x"])
+    assert "generated: cor  ]0;owned  del\n" in capsys.readouterr().out
 
 
 def test_titles_from_outside_cannot_drive_the_terminal(release: Path, trace: Trace) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from tests.conftest import small_run
 from train.__main__ import main
-from train.documents import SPLITS, read_documents
+from train.documents import SPLITS, read_documents, withdrawn
 from train.libre import audit, open_trace
-from train.libre.audit import Status
+from train.libre.audit import Status, Subject, ask
 from train.records import read_json, read_rows, write_json
 
 
@@ -117,6 +117,18 @@ def test_a_forged_withdrawal_hides_nothing(copy: Path) -> None:
     statement = {"subject": [{"name": "release.json", "digest": {"sha256": digest}}], "predicate": said}
     write_json(copy / "attest" / "withdrawals" / "x.json", statement)
     assert {"DATA-02", "DATA-12", "TOK-01", "EVAL-01"} <= {finding.id for finding in audit(copy).failed}
+
+
+def test_a_statement_about_another_release_withdraws_nothing(copy: Path, tmp_path: Path) -> None:
+    row = next(row for row in read_rows(copy / "data" / "manifest.jsonl") if row["split"] == "train")
+    main(["withdraw", str(copy), "--text", f"id={row['id']}", "--why", "asked to", "--cache", str(tmp_path)])
+    assert withdrawn(copy) == {row["sha256"]: "asked to"}
+    (path,) = (copy / "attest" / "withdrawals").iterdir()
+    path.write_text(path.read_text().replace(read_json(copy / "release.json")["digest"], "0" * 64))
+    assert withdrawn(copy) == {}
+    found = ask("DATA-02", Subject(copy, tmp_path))
+    assert found.status is Status.failed
+    assert row["id"] in found.found
 
 
 def test_a_digest_that_is_a_path_deletes_nothing(copy: Path, tmp_path: Path) -> None:

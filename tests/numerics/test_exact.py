@@ -129,8 +129,9 @@ def test_a_resume_goes_on_from_the_checkpoint(tmp_path: Path, capsys: pytest.Cap
     assert digests(take_steps(str(tmp_path / "2"), until=2)) == whole[:3]
     capsys.readouterr()
     assert digests(take_steps(str(tmp_path / "2"))) == whole
-    assert "going on from step 2" in capsys.readouterr().out
-    assert "damaged" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "going on from step 2" in said
+    assert "damaged" not in said
 
 
 def test_a_release_in_exact_arithmetic(exact_release: Path, tmp_path: Path) -> None:

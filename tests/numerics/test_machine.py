@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from train.numerics import look_at_machine, machine
+from train.records import BadInput
 
 
 @pytest.mark.parametrize(
@@ -51,7 +52,8 @@ def test_without_a_compiler_nothing_is_compiled(monkeypatch: pytest.MonkeyPatch,
     chosen = look_at_machine()
     assert not chosen.compile
     assert "not compiled: there is no C++ compiler" in chosen.why
-    assert look_at_machine(compiling="blocks").compile  # who says so is believed
+    with pytest.raises(BadInput, match="no C\\+\\+ compiler"):
+        look_at_machine(compiling="blocks")
 
 
 def test_the_processes_of_a_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:

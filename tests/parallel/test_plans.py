@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from train.model import FAMILIES, build_model
 from train.numerics import Piece
 from train.parallel import AXES, ParallelConfig, Plan, check_axes, choose_plan, micro_steps
 from train.records import BadInput
+from train.training import plan_of
 
 
 def plan(count: int, parameters: float = 1e6, memory: float = 80e9, sequences: int = 64, **said: int) -> Plan:
@@ -78,6 +80,19 @@ def test_axes_that_do_not_apply_say_why(family: str) -> None:
             check_axes(model, Plan({**sizes, "context": 2}, ""))
     else:
         check_axes(model, Plan({**sizes, "context": 2}, ""))
+
+
+@pytest.mark.parametrize(
+    ("words", "count", "why"),
+    [
+        (["parallel.context=3", "optim.sequences_per_step=3"], 3, "cannot be shared out evenly"),
+        (["parallel.tensor=2", "run.precision=float8"], 2, "does not go along"),
+    ],
+)
+def test_what_cannot_be_shared_out_is_known_before_anything_is_done(words: list[str], count: int, why: str) -> None:
+    replicas = SimpleNamespace(count=count, local_count=count)
+    with pytest.raises(BadInput, match=why):
+        plan_of(compose(["+experiment=tiny", *words]), replicas, "cpu")
 
 
 def test_a_piece_is_made_without_the_whole() -> None:

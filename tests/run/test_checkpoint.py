@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.conftest import ROOT
-from train.numerics import digest_tensors
+from train.numerics import digest_tensors, save_tensors
 from train.records import BadInput
 from train.run.checkpoint import (
     State,
@@ -18,6 +18,7 @@ from train.run.checkpoint import (
     list_checkpoints,
     load_checkpoint,
     optimizer_tensors,
+    read_tensors,
     save_checkpoint,
 )
 
@@ -91,6 +92,31 @@ def test_a_damaged_one_is_passed_over(tmp_path: Path, name: str, damage: str) ->
     assert state.step == 1
     assert len(said) == 1
     assert "step-000002" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        ("adamw/0.weight/exp_avg", torch.zeros(())),  # torch would write behind its end
+        ("adamw/0.weight/exp_avg_sq", torch.zeros(3, 4, dtype=torch.float64)),
+        ("adamw/0.weight/step", torch.ones(3, 4)),
+        ("adamw/0.weight/more", torch.zeros(3, 4)),
+        ("adamw/2.weight/exp_avg", torch.zeros(3, 4)),
+        ("exp_avg", torch.zeros(3, 4)),
+        ("adamw/0.weight/exp_avg", None),
+    ],
+)
+def test_a_state_that_no_optimizer_would_keep_is_refused(tmp_path: Path, entry: str, value: torch.Tensor) -> None:
+    """Digests hold: whoever made the file made them too."""
+    model, optimizers = make()
+    take_steps(model, optimizers, 1)
+    checkpoint = save(tmp_path, 1, model, optimizers)
+    tensors = read_tensors(checkpoint / "optimizer.safetensors")
+    tensors |= {entry: value} if value is not None else {}
+    save_tensors({name: tensor for name, tensor in tensors.items() if value is not None or name != entry},
+                 checkpoint / "optimizer.safetensors")  # fmt: skip
+    with pytest.raises(BadInput):
+        load_checkpoint(checkpoint, *make())
 
 
 def test_another_config_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import pytest
 
 from tests.conftest import ROOT, small_run, write_school
 from train.config import compose
-from train.recipe import run_recipe
+from train.parallel import Replicas
+from train.recipe import Run, run_recipe
 from train.run import RunFolder
 
 
@@ -168,10 +170,36 @@ def test_a_change_of_mind_before_the_training_keeps_what_does_not_follow_from_it
         return stages
 
     assert made() == ["documents", "tokens"]
+    (tmp_path / "forecast.json").touch()
     assert made(optim=2) == []
+    assert not (tmp_path / "forecast.json").exists()  # it was of another training
     assert made(optim=2, tokenizer=2) == ["tokens"]
     assert made(optim=2, tokenizer=2, data=2) == ["documents", "tokens"]
     assert made(tune=1) == made(tune=1, optim=2) == made() == ["documents", "tokens"]
+
+
+def test_a_kill_while_old_checkpoints_are_deleted(undisturbed: tuple[Path, dict], tmp_path: Path) -> None:
+    """The last step is saved, one that should have gone is still there, or half of it."""
+    school, wanted = undisturbed
+    words = small_run(school, tmp_path)
+    finish(words)
+    run = tmp_path / "small"
+    last = run / "checkpoints" / "step-000024"
+    for step, files in ((23, ["model.safetensors", "optimizer.safetensors", "state.json"]), (22, ["state.json"])):
+        (run / "checkpoints" / f"step-{step:06d}").mkdir()
+        for name in files:
+            shutil.copy(last / name, run / "checkpoints" / f"step-{step:06d}" / name)
+    for stage in ("training", "evaluation", "release"):
+        (run / "done" / f"{stage}.json").unlink()
+    assert finish(words) == wanted
+    published = {path.name for path in (run / "release" / "training" / "checkpoints").iterdir()}
+    assert not {"step-000022", "step-000023"} & published
+
+
+def test_exact_is_not_kept_where_it_is_no_longer_asked_for(school: Path, tmp_path: Path) -> None:
+    for numerics in ("exact", "fast"):
+        config = compose([*small_run(school, tmp_path), f"numerics={numerics}"])
+        assert Run(config, tmp_path / "small", Replicas()).machine.exact == (numerics == "exact")
 
 
 def test_micro_batches_and_a_second_command(undisturbed: tuple[Path, dict], capsys, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Token by token it is the same text; the chances are the model's own, and the shares those that are drawn from."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 import transformers
 
 from tests.conftest import make_text
+from train.__main__ import main
 from train.hugging_face import to_hugging_face
 from train.model import CONFIGS, LanguageModel, build_model
 from train.records import BadInput
@@ -104,6 +106,50 @@ def test_the_token_that_was_drawn_is_among_its_options() -> None:
     assert [(option.token, option.share) for option in greedy.options(2)] == [(49, 1.0), (48, 0.0)]
 
 
+@pytest.mark.parametrize("temperature", [1e-300, 1e-50, 1e-39, 1e-12])
+@pytest.mark.parametrize("top", [0.0, -3.0, 5.0, 1e3])
+def test_the_coldest_takes_the_likeliest(temperature: float, top: float) -> None:
+    logits = torch.tensor([top - 1, top, float("-inf"), top - 2])
+    drawn = draw(logits, Sampling(temperature=temperature), torch.Generator())
+    assert drawn.token == int(logits.argmax())
+    assert [option.share for option in drawn.options(4)] == [1.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1e-39, 0.8])
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+def test_logits_that_are_no_numbers_are_refused(temperature: float, wrong: float) -> None:
+    for logits in (torch.tensor([1.0, wrong, 2.0]), torch.full((3,), float("-inf"))):
+        with pytest.raises(BadInput, match="gives no chances"):
+            draw(logits, Sampling(temperature=temperature), torch.Generator())
+
+
+def test_a_tokenizer_that_has_no_token_for_a_word(tmp_path: Path) -> None:
+    speaker = speaker_of("bert", tmp_path)
+    about = json.loads((tmp_path / "tokenizer.json").read_text())
+    about["model"]["unk_token"] = "nothing"
+    (tmp_path / "tokenizer.json").write_text(json.dumps(about))
+    broken = Speaker(speaker.model, load_tokenizer(tmp_path), load_vocabulary(tmp_path))
+    with pytest.raises(BadInput, match="the tokenizer cannot encode this"):
+        broken.say("日本", Sampling())
+
+
+def test_a_t5_is_asked_no_more_than_it_reads(tmp_path: Path) -> None:
+    plain = speaker_of("t5", tmp_path)
+    most, room = plain.model.config.seq_len, [9] * plain.model.config.seq_len
+    assert Reply(plain, room).prompt_tokens == most
+    with pytest.raises(BadInput, match=f"the model reads {most} tokens, and is asked {most + 1}"):
+        Reply(plain, [*room, 9])
+    assert plain.complete("ar " * 100).prompt_tokens == most
+
+
+def test_a_prompt_that_is_not_utf_8_is_written(release: Path, tmp_path: Path) -> None:
+    words = ["generate", str(release), "caf\udce9", "--max-tokens", "2"]
+    assert main([*words, "--json", str(tmp_path / "said.json")]) == 0
+    said = json.loads((tmp_path / "said.json").read_text("utf-8"))
+    assert said["prompt"] == "caf?"
+    assert said["text"].startswith("caf?")
+
+
 def test_a_generator_that_is_left_early_leaves_no_trace(speaker: Speaker) -> None:
     speaker.model.train()
     steps = speaker.answer("Arbel").steps(Sampling(max_tokens=5))
@@ -149,4 +195,4 @@ def test_the_likeliest_answer_is_nowhere_behind(family: str, tmp_path: Path) -> 
         assert behind[place] == pytest.approx(expected, abs=1e-4)
     assert reply.behind([]) == []
     with pytest.raises(BadInput, match="nothing to answer"):
-        Reply(reply.speaker, []).behind([1])
+        Reply(reply.speaker, [])

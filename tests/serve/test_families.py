@@ -12,6 +12,7 @@ from tests.serve.conftest import Served, serving
 from train.hugging_face import to_hugging_face
 from train.sample import Sampling
 from train.serve import open_release
+from train.tokens import TEXT_TO_TEXT
 
 BLANKS = {"bert": "[MASK]", "t5": "<extra_id_0>"}
 
@@ -50,6 +51,23 @@ def test_a_completion_is_what_is_filled_in(filling: Served) -> None:
     assert "".join(part.choices[0].text for part in parts) == done.choices[0].text
     with pytest.raises(openai.BadRequestError, match="no chat template"):
         client.chat.completions.create(model=name, messages=[{"role": "user", "content": "x"}])
+
+
+def test_a_conversation_longer_than_a_t5_reads_is_refused(tmp_path: Path) -> None:
+    speaker = speaker_of("t5", tmp_path)
+    to_hugging_face(speaker.model, tmp_path, speaker.vocabulary.hugging_face())
+    (tmp_path / "chat_template.jinja").write_text(TEXT_TO_TEXT)
+    with serving(open_release(tmp_path, tmp_path / "cache", Sampling(max_tokens=6))) as served:
+        for words, status in ((3, 200), (10_000, 400)):
+            said = "ar " * words
+            chat = {"model": served.opened.name, "messages": [{"role": "user", "content": said}]}
+            for path, body in (
+                ("/api/say", {"prompt": said}), ("/v1/chat/completions", chat),
+                ("/v1/chat/completions", chat | {"stream": True}),
+            ):  # fmt: skip
+                found, _, answer = served.request("POST", path, body)
+                assert found == status
+                assert (b"the model reads 40 tokens" in answer) == (status == 400)
 
 
 def test_blanks_are_bounded(filling: Served) -> None:

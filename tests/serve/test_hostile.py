@@ -109,6 +109,12 @@ def test_not_a_number_is_none(served: Served) -> None:
         assert served.request("POST", "/api/say", body, content_type="application/json")[0] == 400
 
 
+def test_the_coldest_answer_is_the_likeliest(served: Served) -> None:
+    likeliest, coldest = (served.request("POST", "/api/say", SAY | {"temperature": t})[2] for t in (0, 1e-39))
+    assert coldest == likeliest
+    assert json.loads(coldest.splitlines()[-1]) == {"tokens": 2, "cut_short": True}
+
+
 @pytest.mark.parametrize(
     "prompt",
     ["<script>alert(1)</script>", "\x1b[2J\x1b]0;owned\x07", "\x00", "\ud800 half", "", "\u202e rtl", "🚀" * 50],

@@ -103,4 +103,4 @@ def test_without_the_extra_it_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "train.serve.server", None)
     assert main(["chat", str(release), "--cache", str(index)]) == 2
-    assert "fusee[chat]" in capsys.readouterr().err
+    assert ".[chat]" in capsys.readouterr().err

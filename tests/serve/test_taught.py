@@ -116,7 +116,8 @@ def test_a_base_that_cannot_be_read_or_is_another(tuned: tuple[Path, Path], inde
     from_plain = named_as_base(release, open_base(plain).digest, tmp_path / "from-plain")
     assert "other has read, for it came without its texts" in open_trace(from_plain, index, [plain]).not_looked_into
     (Path(shutil.copytree(base, gone)) / "attest" / "withdrawals").mkdir(parents=True)
-    said = {"predicate": {"documents": [{"sha256": "0" * 64}], "why": "asked for"}}
+    about = [{"digest": {"sha256": read_json(base / "release.json")["digest"]}}]
+    said = {"subject": about, "predicate": {"documents": [{"sha256": "0" * 64}], "why": "asked for"}}
     (gone / "attest" / "withdrawals" / "one.json").write_text(json.dumps(said))
     assert "small has read, for texts were withdrawn from it" in open_trace(release, index, [gone]).not_looked_into
     tokenizer = read_json(base / "tokenizer.json")

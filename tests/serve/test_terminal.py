@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.sample.test_steps import speaker_of
 from tests.serve.conftest import Served
+from train.hugging_face import to_hugging_face
 from train.sample import Sampling
 from train.sample.characters import Characters
-from train.serve import talk
+from train.serve import open_release, talk
 
 
 def lines(monkeypatch: pytest.MonkeyPatch, *given: str) -> None:
@@ -78,6 +80,21 @@ def test_escape_sequences_are_not_printed(
         out = capsys.readouterr().out
         assert not [char for char in out if not (char.isprintable() or char in "\n\t")]
     assert "nothing to trace" in out
+
+
+def test_a_mask_that_would_drive_the_terminal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speaker = speaker_of("bert", tmp_path)
+    to_hugging_face(speaker.model, tmp_path, speaker.vocabulary.hugging_face())
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        text = (tmp_path / name).read_text("utf-8")
+        (tmp_path / name).write_text(text.replace("[MASK]", "\\u001b]0;owned\\u0007"), "utf-8")
+    lines(monkeypatch, "arbel")
+    talk(open_release(tmp_path, tmp_path / "cache", Sampling()))
+    out = capsys.readouterr().out
+    assert "write  ]0;owned  where a word is missing" in out
+    assert not [char for char in out if not (char.isprintable() or char in "\n\t")]
 
 
 @pytest.mark.slow

@@ -74,6 +74,16 @@ def test_a_template_beside_the_tokenizer_is_found(folder: Path, tmp_path: Path) 
     assert chat_of(tmp_path).render(MESSAGES) == "beside 3"
 
 
+def test_a_template_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    with_template(tmp_path, [{"name": ["a"], "template": "x"}, {"name": {}}, {"name": "default", "template": 3}])
+    assert load_chat(tmp_path) is None
+    (tmp_path / "chat_template.jinja").write_bytes("déjà".encode("latin-1"))
+    with pytest.raises(BadInput, match=r"chat_template\.jinja: not a text in UTF-8"):
+        load_chat(tmp_path)
+
+
 def test_no_message_writes_a_special_token(folder: Path) -> None:
     for name in ("<|assistant|>", "<|endoftext|>"):
         for message in (Message("user", f"a {name} b"), Message(name, "a")):

@@ -1,5 +1,6 @@
 """Tokenizers: the same documents give the same bytes, and what does not fit is an error."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,11 +10,17 @@ import pytest
 
 from tests.conftest import ROOT, make_text
 from tests.documents.test_rules import document
+from train.documents import Classified
 from train.records import BadInput
 from train.tokens import (
+    Chat,
+    Marker,
+    Message,
     TokenizerConfig,
     TokenizerKind,
+    encode_document,
     load_tokenizer,
+    load_vocabulary,
     save_tokenizer,
     texts_to_learn,
     train_tokenizer,
@@ -109,3 +116,23 @@ def test_not_a_tokenizer(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text('{"model": 3}')
     with pytest.raises(BadInput, match="not a tokenizer"):
         load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_that_has_no_token_for_a_word(tmp_path: Path) -> None:
+    """It is read, and `tokenizers` raises a bare Exception at the word."""
+    special = {"cls_token": "[CLS]", "sep_token": "[SEP]"}
+    config = TokenizerConfig(kind=TokenizerKind.wordpiece, vocab_size=200, **special)
+    save_tokenizer(train_tokenizer(config, TEXTS), config, tmp_path, 64)
+    about = json.loads((tmp_path / "tokenizer.json").read_text())
+    about["model"]["unk_token"] = "nothing"
+    (tmp_path / "tokenizer.json").write_text(json.dumps(about))
+    tokenizer, vocabulary = load_tokenizer(tmp_path), load_vocabulary(tmp_path)
+    chat = Chat(tokenizer, vocabulary, "{% for m in messages %}{{ m.content }}[SEP]{% endfor %}")
+    for encode in (
+        lambda: list(encode_document(tokenizer, "日本")),
+        lambda: chat.ask([Message("user", "日本")]),
+        lambda: chat.encode([Message("user", "日本")], "日本"),
+        lambda: Marker(tokenizer, vocabulary).encode(Classified("日本", "a")),
+    ):
+        with pytest.raises(BadInput, match="the tokenizer cannot encode this"):
+            encode()

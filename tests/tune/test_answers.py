@@ -29,7 +29,9 @@ WAYS = ["sft", "lora", "dora", "dpo"]
 def test_its_answers_are_scored_beside_answers_that_take_no_model(
     base: Path, lessons: dict[str, Path], tmp_path: Path
 ) -> None:
-    run_recipe(compose(tuning(base, lessons["sft"], tmp_path, "sft", "tune.task=questions", "evaluate.limit=3")))
+    words = tuning(base, lessons["sft"], tmp_path, "sft", "evaluate.limit=3")
+    assert "task" not in run_recipe(compose(words))["results"]
+    run_recipe(compose([*words, "tune.task=questions"]))  # asked for when all was done
     release = tmp_path / "small" / "release"
     found = read_json(release / "evaluation" / "results.json")["task"]
     train, held_out = ([*read_documents(release / "data", split)] for split in ("train", "validation"))

@@ -10,7 +10,7 @@ from train.batches.objectives import (
     build_objective,
     check_needs,
 )
-from train.batches.order import order, order_digest
+from train.batches.order import check_order, order, order_digest, whole_order
 
 __all__ = [
     "Batches",
@@ -22,7 +22,9 @@ __all__ = [
     "Sequences",
     "build_objective",
     "check_needs",
+    "check_order",
     "load_batches",
     "order",
     "order_digest",
+    "whole_order",
 ]

@@ -88,7 +88,9 @@ def compose(overrides: Sequence[str]) -> Config:
 def _for_hydra(words: Sequence[str]) -> list[str]:
     """As Hydra is told: what comes last in the list of defaults prevails, and an experiment is added to that list; a
     table whose keys are the user's takes new ones."""
-    return [f"+{word}" if word.startswith("tune=") else f"++{word}" if _OWN_KEYS.match(word) else word for word in words]
+    return [
+        f"+{word}" if word.startswith("tune=") else f"++{word}" if _OWN_KEYS.match(word) else word for word in words
+    ]
 
 
 def _in_order(overrides: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from train.documents.corpus import DataConfig, Summary, build_corpus, fetch, pre
 from train.documents.examples import Example, Message, example_text, parse_example, words_of
 from train.documents.labelled import Classified, Extracted, Labelled, Tagged, parse_labelled
 from train.documents.licences import refusal
+from train.documents.make import is_validation
 from train.documents.parts import Share, shared_out
 from train.documents.registries import fetch_members
 from train.documents.rules import ExcludeConfig, Rule, RulesConfig
@@ -12,7 +13,6 @@ from train.documents.store import (
     SPLITS,
     documents_file,
     find_document,
-    largest_group,
     read_documents,
     read_release_documents,
     withdrawn,
@@ -42,7 +42,7 @@ __all__ = [
     "fetch",
     "fetch_members",
     "find_document",
-    "largest_group",
+    "is_validation",
     "parse_example",
     "parse_labelled",
     "prepare_part",

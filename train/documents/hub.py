@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from train.documents.configs import SourceConfig
 from train.documents.make import Record
-from train.documents.tables import read_table
+from train.documents.tables import read_table, with_days
 from train.records import BadInput, Json, printable, read_json, write_json
 
 
@@ -40,7 +40,7 @@ def _read_local(source: SourceConfig) -> Iterator[Record]:
 
     kind, files = _files_of_split(source)
     if kind != "parquet":  # its README may say how the files are to be read
-        yield from datasets.load_dataset(source.path, split=source.split, streaming=True)
+        yield from map(with_days, datasets.load_dataset(source.path, split=source.split, streaming=True))
         return
     for file in files:
         yield from read_table(kind, Path(file))

@@ -1,6 +1,6 @@
 """Documents on disk: Parquet, one file per split, written and read a few documents at a time."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,11 @@ SPLITS = ("train", "validation")
 
 GROUP = 64  # rows that are read at once
 _CHARACTERS = 2**23  # of a group of documents, or more: what a file says of each group is kept while it is read
+_MOST_CHARACTERS = 2**27  # of a group, but for its last document
+_LARGEST_GROUP = 2**30  # bytes that are unpacked at once
+_MOST_VALUES = 2**24  # of a column in a group: all authors of its documents
+_PACKED = 100  # how many times its size a file of more than a group may unpack to: texts pack to a third
+_LARGEST_JSON = 2**26  # bytes of a file that is read whole
 _COLUMNS = (
     *("id", "sha256", "text", "source", "url", "authors", "title", "date", "language"),
     *("licence", "licence_basis", "retrieved", "n_bytes", "split"),
@@ -24,57 +29,97 @@ def documents_file(folder: Path, split: str) -> Path:
 
 
 def read_documents(folder: Path, split: str) -> Iterator[Document]:
-    """The documents of one split in their order, streamed."""
+    """The documents of one split in their order, streamed. Raises BadInput where they are more than texts pack to."""
+    left = max(_LARGEST_GROUP, _PACKED * _size(documents_file(folder, split)))
     with _opened(folder, split) as file:
-        for group in file.iter_batches(batch_size=GROUP):
-            yield from map(_document, group.to_pylist())
+        for batch in _batches(file, range(file.num_row_groups)):
+            left -= batch.nbytes
+            if left < 0:
+                raise ValueError(f"unpacks to more than {_PACKED} times its size")
+            yield from map(_document, batch.to_pylist())
 
 
 def find_document(folder: Path, split: str, id: str) -> Document | None:
     """The document of a split that has this id; no texts are read but those in the same group of the file."""
     with _opened(folder, split) as file:
         for group in range(file.num_row_groups):
-            if id in file.read_row_group(group, columns=["id"])["id"].to_pylist():
-                batches = file.iter_batches(batch_size=GROUP, row_groups=[group])
-                return next(_document(row) for batch in batches for row in batch.to_pylist() if row["id"] == id)
+            if any(id in batch["id"].to_pylist() for batch in _batches(file, [group], ["id"])):
+                rows = (row for batch in _batches(file, [group]) for row in batch.to_pylist())
+                return next(_document(row) for row in rows if row["id"] == id)
     return None
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
 
 
 @contextmanager
 def _opened(folder: Path, split: str) -> Iterator[Any]:
+    """The file of a split; what goes wrong while it is read is the user's to mend."""
+    from pyarrow import ArrowException
+
     path = documents_file(folder, split)
     try:
         with open_parquet(path) as file:
+            _check_columns(file.schema_arrow)
+            _check_groups(file.metadata)
             yield file
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (ArrowException, OSError, ValueError, TypeError, KeyError) as error:
         raise BadInput(f"{path}: not a table of documents that can be read ({error})") from error
+
+
+def _check_columns(schema: Any) -> None:
+    """Raises ValueError where a column holds something else than a document's."""
+    import pyarrow as arrow
+
+    kinds = {"n_bytes": [arrow.int64()], "authors": [arrow.list_(arrow.string())]}
+    for column in schema:
+        if column.type not in kinds.get(column.name, [arrow.string(), arrow.large_string()]):
+            raise ValueError(f"its column {printable(column.name)} is of type {column.type}")
+
+
+def _check_groups(metadata: Any) -> None:
+    """Raises ValueError where a group, by what the file says of it, would unpack to too much."""
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        values = max(group.column(number).num_values for number in range(group.num_columns))
+        if group.total_byte_size > _LARGEST_GROUP or values > _MOST_VALUES:
+            raise ValueError(f"a part of it would be unpacked to more than {_LARGEST_GROUP >> 20} MB at once")
+
+
+def _batches(file: Any, groups: Iterable[int], columns: Sequence[str] | None = None) -> Iterator[Any]:
+    """A few rows at a time. A text that all rows of a group share stands once in the file, and once for each row in
+    memory: of a large group fewer rows are read at once."""
+    for group in groups:
+        rows = _LARGEST_GROUP // max(1, file.metadata.row_group(group).total_byte_size)
+        yield from file.iter_batches(max(1, min(GROUP, rows)), row_groups=[group], columns=columns)
 
 
 def _document(row: dict[str, Any]) -> Document:
-    return Document(**{**row, "authors": tuple(row["authors"])})
-
-
-def largest_group(folder: Path, split: str) -> int:
-    """The bytes of the largest part of a split's file that is unpacked at once, as the file states them."""
-    path = documents_file(folder, split)
-    try:
-        with open_parquet(path) as file:
-            groups = [file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups)]
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: not a table of documents that can be read ({error})") from error
-    return max(groups, default=0)
+    authors = tuple(row["authors"])
+    if None in (*row.values(), *authors):
+        raise ValueError(f"{printable(str(row['id']))}: a field is empty")
+    return Document(**{**row, "authors": authors})
 
 
 def withdrawn(folder: Path) -> dict[str, str]:
-    """The sha256 of each text that was withdrawn from a release, and why (attest/withdrawals/)."""
+    """The sha256 of each text that was withdrawn from a release, and why; statements (attest/withdrawals/) about
+    another release are passed over."""
     gone: dict[str, str] = {}
     for path in sorted((folder / "attest" / "withdrawals").glob("*.json")):
+        statement, record = _read_whole(path), _read_whole(folder / "release.json")
         try:
-            said = read_json(path)["predicate"]
-            gone |= {str(row["sha256"]): str(said["why"]) for row in said["documents"]}
-        except (KeyError, TypeError) as error:
+            said = statement["predicate"]
+            if statement["subject"][0]["digest"]["sha256"] == record["digest"]:
+                gone |= {str(row["sha256"]): str(said["why"]) for row in said["documents"]}
+        except (IndexError, KeyError, TypeError) as error:
             raise BadInput(f"{path}: not a withdrawal that can be read ({error})") from error
     return gone
+
+
+def _read_whole(path: Path) -> Any:
+    if not 0 < _size(path) <= _LARGEST_JSON:
+        raise BadInput(f"{path}: no file of JSON, or one of more than {_LARGEST_JSON >> 20} MB")
+    return read_json(path)
 
 
 def read_release_documents(folder: Path) -> Iterator[Document | Excluded]:
@@ -93,21 +138,37 @@ def read_release_documents(folder: Path) -> Iterator[Document | Excluded]:
             raise BadInput(
                 f"{folder}: {printable(document.id)} was withdrawn, and its text is still there: withdraw it again"
             )
+        _check_id(folder, document.id)
         yield document
     for split, rest in texts.items():
         if next(rest, None) is not None:
             raise BadInput(f"{documents_file(folder / 'data', split)}: holds documents that the manifest does not list")
     for row in read_rows(folder / "data" / "excluded.jsonl"):
-        try:
-            yield Excluded(**{**row, "authors": tuple(row["authors"])})
-        except (KeyError, TypeError) as error:
-            raise BadInput(f"{folder}/data/excluded.jsonl: a line without {printable(str(error))}") from error
+        yield _excluded(folder, row)
+
+
+def _excluded(folder: Path, row: dict[str, Any]) -> Excluded:
+    try:
+        found = Excluded(**{**row, "authors": tuple(row["authors"])})
+    except (KeyError, TypeError) as error:
+        raise BadInput(f"{folder}/data/excluded.jsonl: a line without {printable(str(error))}") from error
+    kinds = {"rule_version": int, "n_bytes": int, "authors": tuple}
+    wrong = [name for name, value in vars(found).items() if type(value) is not kinds.get(name, str)]
+    if wrong or not all(isinstance(author, str) for author in found.authors):
+        raise BadInput(f"{folder}/data/excluded.jsonl: a line whose {(wrong or ['authors'])[0]} is of another type")
+    _check_id(folder, found.id)
+    return found
+
+
+def _check_id(folder: Path, id: str) -> None:
+    if "/" not in id:
+        raise BadInput(f"{folder}: {printable(id)!r} is no document's id, which is SOURCE/NAME")
 
 
 class RowWriter:
     """Appends rows to an open Parquet file in groups. `kinds`: the columns that are no text, by name.
 
-    A group has GROUP rows, and goes on until it has `characters`.
+    A group has GROUP rows, and goes on until it has `characters`; of very long texts it has fewer.
     """
 
     def __init__(self, file: Any, columns: Sequence[str], kinds: Mapping[str, Any], characters: int = 0) -> None:
@@ -124,7 +185,8 @@ class RowWriter:
         """Add one row."""
         self._group.append(row)
         self._characters += len(row["text"] or "")
-        if len(self._group) >= GROUP and self._characters >= self._enough:
+        full = len(self._group) >= GROUP and self._characters >= self._enough
+        if full or self._characters >= _MOST_CHARACTERS:
             self._flush()
 
     def _flush(self) -> None:

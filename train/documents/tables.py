@@ -1,6 +1,7 @@
 """The rows of a table on disk, a few at a time: it may be larger than memory."""
 
 from collections.abc import Iterator
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,21 @@ _ROWS = 64  # that are read at once
 def read_table(kind: str, path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a file of Parquet, or of a kind that `datasets` reads a few rows at a time (json, csv, text).
 
-    A Parquet file `datasets` would read ahead of who is slow, until all of it is in memory. Raises OSError or
-    ValueError where it cannot be read.
+    A Parquet file `datasets` would read ahead of who is slow, until all of it is in memory. In JSON it takes days for
+    midnights: they are days again. Raises OSError or ValueError where it cannot be read.
     """
-    yield from _parquet_rows(path) if kind == "parquet" else _streamed(kind, path)
+    yield from map(with_days, _parquet_rows(path) if kind == "parquet" else _streamed(kind, path))
+
+
+def with_days(value: Any) -> Any:
+    """A time, or those in a row: as text, and without the hour where it is midnight."""
+    if isinstance(value, dict):
+        return {key: with_days(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [with_days(one) for one in value]
+    if isinstance(value, datetime):
+        return str(value if value.time() != time() else value.date())
+    return value
 
 
 def open_parquet(path: Path) -> Any:

@@ -35,7 +35,9 @@ def _sacrebleu() -> Any:
     try:
         import sacrebleu
     except ImportError as error:
-        raise BadInput(f"BLEU and chrF need sacrebleu ({error}): pip install 'fusee[tasks]'") from error
+        raise BadInput(
+            f"BLEU and chrF need sacrebleu ({error}): in Fusée's folder, pip install -e '.[tasks]'"
+        ) from error
     return sacrebleu
 
 
@@ -43,7 +45,7 @@ def _rouge_scorer() -> Any:
     try:
         from rouge_score import rouge_scorer
     except ImportError as error:
-        raise BadInput(f"ROUGE needs rouge-score ({error}): pip install 'fusee[tasks]'") from error
+        raise BadInput(f"ROUGE needs rouge-score ({error}): in Fusée's folder, pip install -e '.[tasks]'") from error
     return rouge_scorer
 
 

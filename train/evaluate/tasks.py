@@ -41,6 +41,6 @@ def _harness() -> Any:
         from train.evaluate import harness
     except ImportError as error:
         raise BadInput(
-            f"tasks but bigbench:... need the package lm-eval ({error}): pip install 'fusee[eval]'"
+            f"tasks but bigbench:... need the package lm-eval ({error}): in Fusée's folder, pip install -e '.[eval]'"
         ) from error
     return harness

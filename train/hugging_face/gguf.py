@@ -46,7 +46,9 @@ def to_gguf(model: LanguageModel, folder: Path, path: Path, about: About) -> Non
     try:
         import gguf
     except ImportError as error:
-        raise BadInput("release.gguf=true needs the package gguf: pip install 'fusee[gguf]'") from error
+        raise BadInput(
+            "release.gguf=true needs the package gguf: in Fusée's folder, pip install -e '.[gguf]'"
+        ) from error
     name = model.config.name
     _refuse(model)
     writer = gguf.GGUFWriter(None, name)

@@ -19,19 +19,20 @@ from train.evaluate import bootstrap, read_answers
 from train.libre.compare_tasks import compare_exams, compare_tasks
 from train.libre.examine import tasks_of
 from train.model import Purpose, purpose_of
-from train.records import BadInput, Json, printable, read_json, read_rows
-from train.release import read_release
+from train.records import BadInput, Json, printable, printable_lines, read_json, read_rows
+from train.release import read_release, unlike_schema
 from train.tokens import load_chat, read_labelled
 
 _SCORES = ("total", "five_gram", "unigram")
 _COST = ("tokens", "training_seconds", "seconds", "flops", "peak_memory_gb")
+_DOCUMENT = {"sha256": str, "id": str, "split": str, "authors": list, "n_bytes": int}  # what is read of its row
 
 
 def compare(first: Path, second: Path) -> dict[str, Any]:
     """Everything in which two releases differ, for a program; `render_comparison` says it to a person."""
-    records = [read_release(folder) for folder in (first, second)]
-    texts = [_documents(folder) for folder in (first, second)]
     folders = (first, second)
+    records = [_record(folder) for folder in folders]
+    texts = [_documents(folder) for folder in folders]
     recipes = [dict(_flat(resolved(read_config(folder / "recipe" / "config.yaml")))) for folder in (first, second)]
     try:
         return {
@@ -51,23 +52,31 @@ def compare(first: Path, second: Path) -> dict[str, Any]:
             },
             "parameters": [record["weights"]["parameters"] for record in records],
             "cost": {key: [record["cost"]["outcome"][key] for record in records] for key in _COST},
-            "scores": {key: [record["results"]["bits_per_byte"][key] for record in records] for key in _SCORES},
+            "scores": {key: [float(record["results"]["bits_per_byte"][key]) for record in records] for key in _SCORES},
             "tasks": {
                 **compare_exams(records, texts, folders),
                 **compare_tasks(tasks_of(first), tasks_of(second)),
             },
             "difference": _difference([record["results"]["bits_per_byte"] for record in records], texts, folders),
         }
-    except (AttributeError, KeyError, TypeError) as error:
-        raise BadInput(f"{first} or {second}: release.json lacks {printable(str(error))}") from error
+    except (ArithmeticError, AttributeError, KeyError, TypeError) as error:
+        raise BadInput(f"{first} or {second}: something in it is not to be read: {printable(str(error))}") from error
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """release.json, as its schema says."""
+    record = read_release(folder)
+    if wrong := unlike_schema(record):
+        raise BadInput(f"{folder}: release.json is not as its schema says: {wrong}")
+    return record
 
 
 def _documents(folder: Path) -> dict[str, Json]:
     """The manifest by sha256."""
-    try:
-        return {row["sha256"]: row for row in read_rows(folder / "data" / "manifest.jsonl")}
-    except (KeyError, TypeError) as error:
-        raise BadInput(f"{folder}/data/manifest.jsonl: a document without {printable(str(error))}") from error
+    rows = list(read_rows(folder / "data" / "manifest.jsonl"))
+    if not all(type(row.get(key)) is kind for row in rows for key, kind in _DOCUMENT.items()):
+        raise BadInput(f"{folder}/data/manifest.jsonl: a line that is no document: {', '.join(_DOCUMENT)}")
+    return {row["sha256"]: row for row in rows}
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
@@ -86,9 +95,9 @@ def _by_one_alone(texts: list[dict[str, Json]], folders: list[Path]) -> list[dic
     for mine, other in ((0, 1), (1, 0)):
         alone = train[mine] - train[other]
         rules = Counter(
-            row["rule"] for row in read_rows(folders[other] / "data" / "excluded.jsonl") if row["sha256"] in alone
+            str(row["rule"]) for row in read_rows(folders[other] / "data" / "excluded.jsonl") if row["sha256"] in alone
         )
-        authors = Counter(author for digest in alone for author in texts[mine][digest]["authors"] or ["unknown"])
+        authors = Counter(str(author) for digest in alone for author in texts[mine][digest]["authors"] or ["unknown"])
         found.append(
             {"documents": len(alone), "authors": dict(authors.most_common()), "left_out_there_by": dict(rules)}
         )
@@ -155,7 +164,7 @@ def _sizes(folder: Path, measure: Json, rows: dict[str, Json]) -> dict[str, int]
 def render_comparison(found: Json) -> str:
     """The comparison as a person reads it."""
     lines = [
-        _line("", *map(printable, found["names"])),
+        _line("", *found["names"]),
         _line("digest", *(digest[:12] for digest in found["digests"])),
         "",
     ]
@@ -166,41 +175,38 @@ def render_comparison(found: Json) -> str:
     for name, alone in zip(found["names"], found["learned_by_one_alone"], strict=True):
         if alone["documents"]:
             who = ", ".join(f"{printable(author)} {count}" for author, count in list(alone["authors"].items())[:8])
-            rules = ", ".join(f"{rule} {count}" for rule, count in alone["left_out_there_by"].items())
+            rules = ", ".join(f"{printable(rule)} {count}" for rule, count in alone["left_out_there_by"].items())
             lines.append(f"  learned by {printable(name)} alone: {alone['documents']} ({who})")
             lines += [f"    left out of the other by: {rules}"] if rules else []
     lines += ["", "Choices that differ"]
-    lines += [_line(key, *map(_plain, values)) for key, values in found["choices"].items()]
+    lines += [_line(key, *values) for key, values in found["choices"].items()]
     lines += ["", "Cost", _line("parameters", *(f"{value:,}" for value in found["parameters"]))]
     lines += [_line(key, *values) for key, values in found["cost"].items()]
     lines += ["", "Bits per byte"]
     lines += [_line(key, *(f"{value:.4f}" for value in values)) for key, values in found["scores"].items()]
     lines += ["", "Tasks"] if found["tasks"] else []
     lines += [line for name, task in found["tasks"].items() for line in _task_lines(printable(name), task)]
-    return "\n".join([*lines, "", _verdict(found)])
+    return printable_lines("\n".join([*lines, "", _verdict(found)]))
 
 
 def _task_lines(name: str, task: Json) -> Iterator[str]:
     if not task["comparable"]:
         yield f"  {name}: not to be compared: {task['why']}"
         return
+    asked = printable(str(task["questions"]))
     for score, row in task["scores"].items():
         low, high = row["interval"]
         said = "larger than chance" if row["larger_than_chance"] else "no larger than chance"
-        yield _line(f"{name} {printable(score)}"[:36], *row["values"])
-        yield f"    {row['difference']:+.4f} ({low:+.4f} to {high:+.4f}) on {task['questions']} questions: {said}"
+        yield _line(f"{name} {score}"[:36], *row["values"])
+        yield f"    {row['difference']:+.4f} ({low:+.4f} to {high:+.4f}) on {asked} questions: {said}"
 
 
 def _line(name: str, first: object, second: object) -> str:
-    return f"  {name:36} {_short(first):>28} {_short(second):>28}"
-
-
-def _plain(value: object) -> object:
-    return printable(value) if isinstance(value, str) else value
+    return f"  {printable(name):36} {_short(first):>28} {_short(second):>28}"
 
 
 def _short(value: object) -> str:
-    text = "-" if value is None else f"{value:,.4g}" if isinstance(value, float) else str(value)
+    text = "-" if value is None else f"{value:,.4g}" if isinstance(value, float) else printable(str(value))
     return text if len(text) <= 28 else f"{text[:27]}…"
 
 

@@ -6,6 +6,7 @@ machine it gives the same bits. What is found is said in a statement under attes
 
 import io
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -24,9 +25,9 @@ from train.batches import build_objective
 from train.evaluate import evaluate_texts, is_within, read_texts
 from train.libre.audit import Base, Status, Subject, look_at_inputs
 from train.model import build_model
-from train.numerics import Choices, Rounding, check_float8, describe_machine
+from train.numerics import Choices, Rounding, check_float8, describe_machine, has_compiler
 from train.records import BadInput, digest_json, printable, write_json
-from train.release import code_digest
+from train.release import code_digest, unlike_schema
 from train.run import (
     CHECKPOINT_FILES,
     Job,
@@ -94,6 +95,7 @@ def rebuild(
     """
     if key:
         read_key(key)
+    _check_room(folder)
     with tempfile.TemporaryDirectory() as name:
         bases = [] if base is None else [Base(base, "", "", (), frozenset())]
         subject = Subject(folder, Path(name) / "made", bases)
@@ -118,20 +120,29 @@ def rebuild(
             found = _follow(subject, found, Path(name), segments)
         statement = rebuild_record(subject.record, _facts(found), builder, describe_machine())
         path = folder / "attest" / "rebuilds" / f"{level}-{digest_json(statement)[:12]}.json"
-        write_json(path, sign(statement, read_key(key)) if key else statement)
+        try:
+            write_json(path, sign(statement, read_key(key)) if key else statement)
+        except OSError as error:  # the answer of hours is not lost for that
+            return replace(found, statement=f"no file: {error}")
         return replace(found, statement=str(path))
+
+
+def _check_room(folder: Path) -> None:
+    """Raises BadInput if the statement could not be written."""
+    there = next(path for path in (folder / "attest" / "rebuilds", folder / "attest", folder) if path.exists())
+    if not os.access(there, os.W_OK):
+        raise BadInput(
+            f"{printable(str(there))}: cannot be written, and what comes out is said there; take a copy of the folder"
+        )
 
 
 def _ingredients(subject: Subject) -> dict[str, Any]:
     if subject.irregular:
         raise BadInput(f"the folder holds links or devices: {', '.join(map(printable, subject.irregular[:3]))}")
-    try:
-        stated: dict[str, Any] = subject.record["ingredients"]
-        assert isinstance(stated["code"]["digest"], str)
-        assert stated["code"]["commit"]
-        return stated
-    except (KeyError, TypeError, AssertionError) as error:
-        raise BadInput("release.json does not say which program made it") from error
+    if wrong := unlike_schema(subject.record):
+        raise BadInput(f"release.json is unlike its schema: {printable(wrong)}")
+    stated: dict[str, Any] = subject.record["ingredients"]
+    return stated
 
 
 def _facts(found: Rebuild) -> dict[str, Any]:
@@ -211,6 +222,8 @@ def _job(subject: Subject, run: Path, last: int) -> Job:
     choices = Choices(**{key: value for key, value in numerics.items() if key not in {"name", "mesh"}})
     if choices.precision == "float8":
         check_float8()
+    if choices.compile and not has_compiler():
+        raise BadInput("its training was compiled, and there is no C++ compiler here, or no Python.h")
     lesson = subject.lesson(begun=recipe.tune.on)  # a training from a seed makes its initial weights itself
     return Job(
         folder=run,

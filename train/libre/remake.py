@@ -9,7 +9,7 @@ from train.config import Config, read_config
 from train.documents import DataConfig, Kind, SourceConfig, withdrawn
 from train.libre.audit import Status, Subject, ask
 from train.records import BadInput, printable
-from train.run import LoggerConfig
+from train.run import LoggerConfig, say
 
 _LISTS = {"author": "authors", "title": "titles", "id": "ids", "source": "sources"}
 
@@ -42,7 +42,7 @@ def remake(release: Path, out: Path, without: Sequence[str], words: Sequence[str
         rights_reserved="; ".join(dict.fromkeys(s.rights_reserved for s in sources if s.rights_reserved)),
         generator="; ".join(dict.fromkeys(s.generator for s in sources if s.generator)),
     )
-    sign = config.release.sign if any(word.startswith("release.sign=") for word in words) else ""  # never on their word
+    config = _on_no_word_of_theirs(config, words)
     changes = [*(f"without {wish}" for wish in without), *words]
     changes += [f"without {len(gone)} texts that were withdrawn"] if gone else []
     made_from = {
@@ -56,5 +56,16 @@ def remake(release: Path, out: Path, without: Sequence[str], words: Sequence[str
         data=replace(config.data, sources={"release": theirs}, cache=DataConfig.cache),
         run=replace(config.run, folder=str(out.resolve().parent), name=out.name),
         logger=LoggerConfig(),
-        release=replace(config.release, made_from=made_from, sign=sign),
+        release=replace(config.release, made_from=made_from),
     )
+
+
+def _on_no_word_of_theirs(config: Config, words: Sequence[str]) -> Config:
+    """Nothing is signed, and no task asked, unless the user's own words say so: a task may bring a program of its own,
+    and needs a network."""
+    said = {word.partition("=")[0] for word in words}
+    sign = config.release.sign if "release.sign" in said else ""
+    tasks = config.evaluate.tasks if "evaluate.tasks" in said else []
+    if left_out := [task for task in config.evaluate.tasks if task not in tasks]:
+        say(f"tasks      not asked again, unless you say evaluate.tasks=[...]: {printable(', '.join(left_out))[:200]}")
+    return replace(config, release=replace(config.release, sign=sign), evaluate=replace(config.evaluate, tasks=tasks))

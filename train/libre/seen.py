@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from train.batches import build_objective, order
+from train.batches import build_objective, check_order, whole_order
 from train.config import Config, read_config
 from train.tokens import TokenStore, load_vocabulary
 from train.tune import TuneName, rows_of
@@ -16,12 +16,9 @@ class Seen:
 
     def __init__(self, config: Config, count: int, holding: Callable[[int], tuple[int, int]], parts: int = 1) -> None:
         self._per_step, self._holding, self.parts = config.optim.sequences_per_step, holding, parts
-        self._sequences = np.concatenate(
-            [
-                order(config.run.seed, step, sequences=count, sequences_per_step=self._per_step)
-                for step in range(config.optim.steps)
-            ]
-        )
+        steps, sizes = config.optim.steps, {"sequences": count, "sequences_per_step": self._per_step}
+        check_order(steps, **sizes)
+        self._sequences = np.concatenate(list(whole_order(config.run.seed, steps, **sizes)))
 
     def steps(self, document: int) -> list[int]:
         """The steps, from 1, whose batch held a token of this document."""

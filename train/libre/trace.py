@@ -70,7 +70,8 @@ class Trace:
         """The longest passages of `text` in the training texts, so many tokens at least and `most` of them at most."""
         if at_least < 1 or most < 1:
             raise BadInput("a passage has at least one token, and at least one is shown")
-        spaced = text if text[:1].isspace() else f" {text}"  # as words stand within a text, not at its head
+        whole = text.encode("utf-8", "replace").decode()  # a command line may bring half a character
+        spaced = whole if whole[:1].isspace() else f" {whole}"  # as words stand within a text, not at its head
         ids = [token for piece in encode_document(self._tokenizer, spaced) for token in piece]
         query, covered = np.array(ids, np.int64), np.zeros(len(ids), bool)
         found: dict[tuple[int, int], list[tuple[TracedText, Place]]] = defaultdict(list)

@@ -55,7 +55,7 @@ class Choices:
 def look_at_machine(precision: str = "auto", compiling: str = "auto", threads: int = 0, processes: int = 1) -> Choices:
     """Choose what the user left at `auto` (or 0 threads), for one of `processes` on this machine.
 
-    Raises BadInput if it is told float8, and that cannot be had here.
+    Raises BadInput if it is told float8 or to compile, and that cannot be had here.
     """
     reasons = []
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -66,8 +66,10 @@ def look_at_machine(precision: str = "auto", compiling: str = "auto", threads: i
     if precision == "auto":
         precision, reason = _gpu_precision() if device == "cuda" else _processor_precision()
         reasons.append(f"{precision}: {reason}")
+    able = has_compiler()
+    if compiling == "blocks" and not able:
+        raise BadInput("run.compile=blocks: there is no C++ compiler, or no Python.h; run.compile=none goes without")
     if compiling == "auto":
-        able = has_compiler()
         compiling = "blocks" if able else "none"
         reasons.append("blocks compiled" if able else "not compiled: there is no C++ compiler, or no Python.h")
     chosen = threads or _share_of_threads(processes)
@@ -122,7 +124,7 @@ def check_float8() -> None:
             "run.precision=float8 needs a GPU of compute capability 8.9 or more (Ada, Hopper or later); leave it out"
         )
     if find_spec("torchao") is None:
-        raise BadInput("run.precision=float8 needs the package torchao: pip install 'fusee[float8]'")
+        raise BadInput("run.precision=float8 needs the package torchao: in Fusée's folder, pip install -e '.[float8]'")
 
 
 def _gpu_precision() -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Parameter groups, AdamW, Muon, both also in exact arithmetic, and learning-rate schedules."""
 
 from train.optim.configs import OptimConfig, OptimizerName, Schedule, schedule_factor
-from train.optim.make import make_optimizers, set_learning_rate
+from train.optim.make import make_optimizers, set_learning_rate, state_entries
 from train.optim.muon import Muon, orthogonalise
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "orthogonalise",
     "schedule_factor",
     "set_learning_rate",
+    "state_entries",
 ]

@@ -45,6 +45,17 @@ def make_optimizers(
     return optimizers
 
 
+def state_entries(optimizer: torch.optim.Optimizer) -> dict[str, torch.dtype]:
+    """What an optimizer remembers of a parameter, by name. `step` is one number, all else as large as the parameter."""
+    if isinstance(optimizer, Muon):
+        return {"momentum": torch.float32}
+    if isinstance(optimizer, ExactMuon):
+        return {"step": torch.int64, "momentum": torch.float32}
+    if isinstance(optimizer, ExactAdamW):
+        return {"step": torch.int64, "mean": torch.float32, "square": torch.float32}
+    return dict.fromkeys(("step", "exp_avg", "exp_avg_sq"), torch.float32)
+
+
 def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
     """Bring every group to `factor` times its full learning rate."""
     for optimizer in optimizers:

@@ -4,7 +4,7 @@ clipping. It cannot tell."""
 from train.parallel.apply import apply_plan, at_rest, check_axes, eagerly, share_of_weights, spread_model
 from train.parallel.configs import AXES, ActivationCheckpointing, ParallelConfig, Plan, choose_plan, micro_steps
 from train.parallel.context import cut_batch
-from train.parallel.mesh import Mesh, clip_gradients
+from train.parallel.mesh import Mesh, check_length, clip_gradients
 from train.parallel.replicas import Replicas, open_replicas
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "apply_plan",
     "at_rest",
     "check_axes",
+    "check_length",
     "choose_plan",
     "clip_gradients",
     "cut_batch",

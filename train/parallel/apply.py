@@ -30,10 +30,8 @@ def spread_model(model: LanguageModel, config: ParallelConfig, mesh: Mesh, choic
     A model on torch's meta device takes memory here for the first time, and for its pieces alone. Raises BadInput where
     an axis does not apply to the model, or not to its precision.
     """
-    check_axes(model, mesh.plan)
     low = choices.precision == "float8"
-    if low and mesh.sizes["tensor"] > 1:
-        raise BadInput("run.precision=float8: does not go along parallel.tensor, as yet; take bfloat16")
+    check_axes(model, mesh.plan, low=low)
     model.to(torch.float64 if choices.exact else torch.float32)  # the master weights
     pieces: dict[str, Piece] = {}
     if mesh.sizes["tensor"] > 1:
@@ -57,8 +55,10 @@ def spread_model(model: LanguageModel, config: ParallelConfig, mesh: Mesh, choic
             parameter.piece = _piece(before, mesh)  # type: ignore[attr-defined]
 
 
-def check_axes(model: LanguageModel, plan: Plan) -> None:
-    """Raises BadInput if an axis of the plan does not apply to the model."""
+def check_axes(model: LanguageModel, plan: Plan, *, low: bool = False) -> None:
+    """Raises BadInput if an axis of the plan does not apply to the model, or not in float8 (`low`)."""
+    if low and plan.sizes["tensor"] > 1:
+        raise BadInput("run.precision=float8: does not go along parallel.tensor, as yet; take bfloat16")
     if plan.sizes["tensor"] > 1:
         from train.parallel.tensor import check_part
 

@@ -64,8 +64,7 @@ class Mesh:
     def part(self, length: int) -> slice:
         """Which of a sequence's `length` places are this process's."""
         count = self.sizes["context"]
-        if length % count:
-            raise BadInput(f"parallel.context={count}: a sequence of {length} tokens cannot be shared out evenly")
+        check_length(length, count)
         start = self.number("context") * (length // count)
         return slice(start, start + length // count)
 
@@ -77,6 +76,12 @@ class Mesh:
         for tensor in (loss, *(local(p.grad) for p in parameters if p.grad is not None)):
             if tensor.numel():
                 distributed.all_reduce(tensor, group=self._copies)
+
+
+def check_length(length: int, parts: int) -> None:
+    """Raises BadInput if a sequence of so many tokens has no such parts."""
+    if length % parts:
+        raise BadInput(f"parallel.context={parts}: a sequence of {length} tokens cannot be shared out evenly")
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:

@@ -27,6 +27,7 @@ from train.recipe.corpus import prepared_parts
 from train.records import BadInput, Document, Json, read_json, write_atomically, write_json
 from train.run import (
     RunFolder,
+    check_logger,
     check_operations,
     load_weights,
     progress,
@@ -47,7 +48,7 @@ from train.tokens import (
     train_tokenizer,
     write_shards,
 )
-from train.training import foretell, job_of, plan_of, share_out, train_other_seeds
+from train.training import foretell, job_of, plan_of, share_out, train_other_seeds, warn_of_memory
 from train.watching import Watch, watch_with
 
 _DRAWS = 3  # samples of each prompt that are held against the training text
@@ -59,6 +60,7 @@ class Run:
     def __init__(self, config: Config, folder: Path, replicas: Replicas) -> None:
         if config.release.sign:
             read_key(config.release.sign)  # a mistake is to be known before the training, not after it
+        check_logger(config.logger)
         if config.evaluate.tasks:
             prepare_tasks(config.evaluate.tasks, Path(config.data.cache))
         self.config, self.folder, self.digest, self.replicas = config, folder, config_digest(config), replicas
@@ -73,7 +75,8 @@ class Run:
         precision, compiling, threads = self.config.precision, run.compile, run.threads
         if record.is_file():
             before = Choices(**read_json(record))
-            precision = before.precision if precision == "auto" else precision
+            if precision == "auto" and not before.exact:  # which numerics=exact alone chooses
+                precision = before.precision
             compiling = ("blocks" if before.compile else "none") if compiling == "auto" else compiling
             threads = threads or before.threads
         chosen = look_at_machine(precision, compiling, threads, self.replicas.local_count)
@@ -123,6 +126,8 @@ class Run:
             check_operations(job)
         self.replicas.call()
         job = share_out(job, plan_of(config, self.replicas, self.machine.device))
+        if self.replicas.count == 1 and not config.tune.on:
+            warn_of_memory(config, self.machine)
         foretell(job)
         return {
             **train(job),

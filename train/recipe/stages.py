@@ -36,6 +36,8 @@ def run_recipe(config: Config) -> dict[str, Any]:
         inputs = {"tokens": tokens["train"]["digest"]}
         trained = stage("training", inputs, run.last_checkpoint, run.make_weights)
         inputs = {"weights": trained["weights_digest"], "evaluate": resolved(config.evaluate)}
+        if config.tune.task:
+            inputs["task"] = config.tune.task
         results = stage("evaluation", inputs, "done/evaluation.json", lambda: run.make_results(trained))
         if config.release.seeds > 1:
             inputs["seeds"] = config.release.seeds

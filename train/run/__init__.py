@@ -9,7 +9,7 @@ from train.run.job import Job, Precision, RunConfig
 from train.run.keeper import published_steps
 from train.run.lock import lock_folder
 from train.run.loop import Step, prepare, train
-from train.run.metrics import LoggerConfig, LoggerName, Metrics, progress, read_metrics, say
+from train.run.metrics import LoggerConfig, LoggerName, Metrics, check_logger, progress, read_metrics, say
 from train.run.plots import plot_run
 from train.run.signals import Stopped
 
@@ -24,6 +24,7 @@ __all__ = [
     "RunFolder",
     "Step",
     "Stopped",
+    "check_logger",
     "check_operations",
     "count_flops",
     "flips_per_step",

@@ -35,8 +35,9 @@ from train.numerics import (
     piece_of,
     write_pieces,
 )
+from train.optim import state_entries
 from train.parallel import Replicas
-from train.records import BadInput, read_json, write_json
+from train.records import BadInput, printable, read_json, write_json
 
 _NAME = re.compile(r"step-(\d{6,})")
 CHECKPOINT_FILES = ("model.safetensors", "optimizer.safetensors", "state.json")
@@ -139,17 +140,35 @@ def load_weights(model: nn.Module, checkpoint: Path) -> None:
 
 def load_checkpoint(checkpoint: Path, model: nn.Module, optimizers: Optimizers) -> None:
     """Bring back what is here of the weights and the optimizers' state, on whatever number of processes they were
-    made."""
+    made. Raises BadInput if anything else is in them: torch writes where a state's shape says, and asks nothing."""
     load_weights(model, checkpoint)
-    tensors, parameters = TensorFile(checkpoint / "optimizer.safetensors"), dict(model.named_parameters())
-    for key in tensors:
-        kind, name, entry = key.split("/")
-        parameter = parameters[name]
-        if tensors.shape(key):
-            value = tensors.read(key, piece_of(parameter)).to(parameter.device)
-            optimizers[kind].state[parameter][entry] = like(parameter, value)
-        else:
-            optimizers[kind].state[parameter][entry] = tensors[key].to(parameter.device)
+    tensors = TensorFile(checkpoint / "optimizer.safetensors")
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    left = set(tensors)
+    for kind, optimizer in optimizers.items():
+        for parameter in (parameter for group in optimizer.param_groups for parameter in group["params"]):
+            keys = {entry: f"{kind}/{names[parameter]}/{entry}" for entry in state_entries(optimizer)}
+            if left.isdisjoint(keys.values()):
+                continue  # it had no gradient yet
+            optimizer.state[parameter] = _state(tensors, keys, parameter, state_entries(optimizer))
+            left.difference_update(keys.values())
+    if left:
+        raise BadInput(f"{checkpoint}: {printable(min(left))[:80]} is no state of this model's optimizers")
+
+
+def _state(
+    tensors: TensorFile, keys: Mapping[str, str], parameter: Tensor, dtypes: Mapping[str, torch.dtype]
+) -> dict[str, Tensor]:
+    """What is here of an optimizer's state of one parameter."""
+    found = {}
+    for entry, key in keys.items():
+        counts = entry == "step"
+        value = tensors.read(key, Piece((), ()) if counts else piece_of(parameter))
+        if value.dtype is not dtypes[entry]:
+            raise BadInput(f"{printable(key)[:80]}: its numbers are {value.dtype}, and not {dtypes[entry]}")
+        value = value.to(parameter.device)
+        found[entry] = value if counts else like(parameter, value)
+    return found
 
 
 def _sync(path: Path) -> None:
@@ -176,10 +195,10 @@ def _step_of(checkpoint: Path) -> int:
 
 
 def forget_checkpoints(folder: Path, keep: Collection[int]) -> None:
-    """Delete the checkpoints of all steps but these."""
+    """Delete the checkpoints of all steps but these; one that is half deleted is none any more."""
     for path in list_checkpoints(folder):
         if _step_of(path) not in keep:
-            shutil.rmtree(path)
+            shutil.rmtree(path.rename(path.with_name(f".{path.name}.tmp")))
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

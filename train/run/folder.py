@@ -76,6 +76,7 @@ class RunFolder:
         names = differences(before, now)
         if names:
             self._refuse_if_trained(f"made by another config (it differs in {', '.join(names[:5])})")
+            (self.path / "forecast.json").unlink(missing_ok=True)  # of what is no longer to be trained
             changed = {name.split(".")[0] for name in names}
             for stage in _MADE_FROM:
                 if changed.intersection(self._made_from(stage)):

@@ -27,6 +27,7 @@ from train.run.roundings import Roundings
 
 def published_steps(steps: int, count: int) -> set[int]:
     """The steps whose checkpoints are published: 0 and `count` others evenly spaced, the last among them."""
+    count = min(count, steps)
     return {0} | {max(1, round(number * steps / count)) for number in range(1, count + 1)}
 
 
@@ -64,8 +65,10 @@ class Keeper:
                 say(f"going on from step {state.step}")
             else:
                 say(found)
-        self.chain.rewind(-1 if state is None else state.step)
-        self.roundings.rewind(-1 if state is None else state.step)
+        done = -1 if state is None else state.step
+        self.chain.rewind(done)
+        self.roundings.rewind(done)
+        forget_checkpoints(self._folder, self.published | {done})  # a killed run may have left one too many
         return state
 
     def link(self, step: int) -> None:

@@ -3,14 +3,16 @@
 import json
 import os
 import secrets
+import sys
 from dataclasses import dataclass, field
 from enum import Enum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from train.records import MACHINE, BadInput, write_atomically
+from train.records import MACHINE, BadInput, printable_lines, write_atomically
 
 
 class LoggerName(Enum):
@@ -83,26 +85,34 @@ class Metrics:
                 say(f"wandb      where there is a network: wandb sync {Path(self._wandb.dir).parent}")
 
 
+def check_logger(logger: LoggerConfig) -> None:
+    """Raises BadInput if wandb is asked for and is not there."""
+    if logger.name is LoggerName.wandb and find_spec("wandb") is None:
+        raise BadInput("logger=wandb needs the package wandb: in Fusée's folder, pip install -e '.[wandb]'")
+
+
 def _start_wandb(folder: Path, logger: LoggerConfig, name: str, config: dict[str, Any]) -> Any:
-    try:
-        import wandb
-    except ImportError as error:
-        raise BadInput("logger=wandb needs the package wandb: pip install 'fusee[wandb]'") from error
+    check_logger(logger)
+    import wandb
+
     identity = folder / "wandb-id"
     if not identity.is_file():
         with write_atomically(identity) as file:
             file.write(secrets.token_hex(4))
     os.environ.setdefault("WANDB_SILENT", "true")
-    return wandb.init(
-        project=logger.project,
-        name=name,
-        id=identity.read_text("utf-8"),
-        dir=str(folder),
-        mode=logger.mode.value,
-        config=config,
-        resume="allow" if logger.mode is WandbMode.online else None,
-        settings=wandb.Settings(console="off"),
-    )
+    try:
+        return wandb.init(
+            project=logger.project,
+            name=name,
+            id=identity.read_text("utf-8"),
+            dir=str(folder),
+            mode=logger.mode.value,
+            config=config,
+            resume="allow" if logger.mode is WandbMode.online else None,
+            settings=wandb.Settings(console="off"),
+        )
+    except wandb.errors.Error as error:  # no account, no network
+        raise BadInput(f"logger=wandb: {error}. Without an account: logger.mode=offline") from error
 
 
 def progress(name: str, total: int, unit: str, initial: int = 0) -> "tqdm[Any]":
@@ -114,5 +124,11 @@ def progress(name: str, total: int, unit: str, initial: int = 0) -> "tqdm[Any]":
 
 
 def say(text: str) -> None:
-    """A line for the user, that does not break a progress bar."""
-    tqdm.write(text)
+    """A line for the user, that does not break a progress bar nor drive the terminal.
+
+    Where nobody listens any more, the work goes on.
+    """
+    try:
+        tqdm.write(printable_lines(text))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -13,9 +13,8 @@ class Stopped(Exception):  # noqa: N818 - what happened, not an error
     agreed = True
 
     def __init__(self, number: int, step: int) -> None:
-        name = signal.Signals(number).name
-        super().__init__(f"stopped by {name} after step {step}, saved; the same command goes on from there")
-        self.code = 128 + number
+        self.name, self.code = signal.Signals(number).name, 128 + number
+        super().__init__(f"stopped by {self.name} after step {step}, saved; the same command goes on from there")
 
 
 class StopFlag:

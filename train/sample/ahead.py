@@ -1,13 +1,14 @@
-"""What comes after a text: decoders, with their windows and caches, and XLNet, whose query stream is asked."""
+"""What comes after a text: decoders, with their windows and caches, a T5's too; XLNet, whose query stream is asked."""
 
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from train.model import Cache, Decoder, LanguageModel, XLNet
+from train.model import T5, Cache, Decoder, LanguageModel, XLNet
 from train.records import BadInput
 from train.sample.draw import Draw, Logits, Sampling, draw_each
+from train.tokens import Vocabulary
 
 
 def new_tokens(
@@ -42,6 +43,20 @@ def go_on(
         return last_logits(model, model.hidden(torch.tensor([given], device=device_of(model)), cache=cache))
 
     yield from draw_each(ahead, tokens, stop, sampling, size)
+
+
+def answer_to(model: T5, vocabulary: Vocabulary, asked: list[int], sampling: Sampling) -> Iterator[Draw]:
+    """What a T5's decoder answers when the encoder reads `asked`."""
+    end, pad = vocabulary.need("end"), vocabulary.need("pad")
+    with torch.no_grad():
+        context = model.encode(torch.tensor([asked], device=device_of(model)))
+    cache = Cache(model.config.n_decoder_layers) if sampling.cache else None
+
+    def ahead(seen: list[int], new: int) -> Logits:
+        given = seen[-new:] if cache is not None else seen
+        return last_logits(model, model.decode(torch.tensor([given], device=device_of(model)), context, cache))
+
+    return draw_each(ahead, [pad], end, sampling, vocabulary.size)
 
 
 def window_start(count: int, size: int) -> int:

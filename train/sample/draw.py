@@ -11,6 +11,8 @@ from train.records import BadInput
 
 Logits = Float[Tensor, " V"]
 
+_COLD = 1e-8  # a temperature below, and the likeliest token alone has a chance: it is taken, as at 0
+
 
 @dataclass(kw_only=True, frozen=True)
 class Sampling:
@@ -55,8 +57,14 @@ class Draw:
 
 
 def narrow(logits: Logits, sampling: Sampling) -> tuple[Tensor, Tensor]:
-    """The tokens that can come, (K,) int64, the likeliest first, and their chances, (K,), which sum to 1."""
-    if sampling.temperature == 0:
+    """The tokens that can come, (K,) int64, the likeliest first, and their chances, (K,), which sum to 1.
+
+    Raises BadInput where the logits give none.
+    """
+    cold = sampling.temperature < _COLD
+    if not (logits.max() / (1 if cold else sampling.temperature)).isfinite():
+        raise BadInput("the model gives no chances: a logit is no finite number, and its weights are damaged")
+    if cold:
         return logits.argmax(-1, keepdim=True), torch.ones(1)
     values, tokens = logits.topk(min(sampling.top_k, len(logits)) if sampling.top_k else len(logits))
     return tokens, (values / sampling.temperature).softmax(-1)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import torch
 
-from train.model import T5, Bert, Cache, LanguageModel
+from train.model import T5, Bert, LanguageModel
 from train.records import BadInput
-from train.sample.ahead import device_of, go_on, last_logits
+from train.sample.ahead import answer_to, device_of, go_on
 from train.sample.characters import Characters
-from train.sample.draw import Draw, Logits, Sampling, draw, draw_each
+from train.sample.draw import Draw, Logits, Sampling, draw
 from train.sample.likeliest import behind_the_likeliest
-from train.tokens import Chat, Message, Tokenizer, Vocabulary
+from train.tokens import Chat, Message, Tokenizer, Vocabulary, encoding
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Speaker:
             return Filling(self, tokens)
         if isinstance(self.model, T5):
             return Spans(self, tokens)
-        front = [token for token in self.tokenizer.encode("").ids if token == self.vocabulary.roles.get("begin")]
+        with encoding():
+            front = [token for token in self.tokenizer.encode("").ids if token == self.vocabulary.roles.get("begin")]
         return Continuation(self, tokens, front)
 
     def fill_in(self, tokens: list[int], answer: list[int]) -> str:
@@ -75,9 +76,10 @@ class Speaker:
         for number, name in asked.items():
             pieces = [part for piece in pieces for part in _cut(piece, name, number)]
         tokens: list[int] = []
-        for piece in pieces:
-            ids = [piece] if isinstance(piece, int) else self.tokenizer.encode(piece, add_special_tokens=False).ids
-            tokens += ids
+        with encoding():
+            for piece in pieces:
+                ids = [piece] if isinstance(piece, int) else self.tokenizer.encode(piece, add_special_tokens=False).ids
+                tokens += ids
         return tokens
 
     def decode(self, tokens: list[int]) -> str:
@@ -96,6 +98,8 @@ class Answer(ABC):
         """`tokens`: the prompt; `blanks`: where in it the model writes; `read`: how many tokens the model is given."""
         if speaker.vocabulary.size > speaker.model.config.vocab_size:
             raise BadInput("the tokenizer has more tokens than the model")
+        if isinstance(speaker.model, T5) and read > (most := speaker.model.config.seq_len):
+            raise BadInput(f"the model reads {most} tokens, and is asked {read}: ask in fewer words, or begin anew")
         self.speaker, self.tokens, self.blanks, self.prompt_tokens = speaker, tokens, blanks, read
 
     def steps(self, sampling: Sampling) -> Generator[Step, None, None]:
@@ -154,6 +158,8 @@ class Reply(Answer):
     """The next message of a conversation, whose tokens are given to the model as they are; it alone is the text."""
 
     def __init__(self, speaker: Speaker, asked: list[int]) -> None:
+        if not asked:
+            raise BadInput("the chat template gives the model nothing to answer")
         super().__init__(speaker, [], [0], len(asked))
         self._asked, self._new = asked, list[int]()
 
@@ -165,10 +171,8 @@ class Reply(Answer):
     def behind(self, said: Sequence[int]) -> list[float]:
         """Of each of these tokens, were they the answer: by how many nats it is less likely than the likeliest.
 
-        What is written at temperature 0 is nowhere behind, but for rounding. Raises BadInput where nothing was asked.
+        What is written at temperature 0 is nowhere behind, but for rounding.
         """
-        if not self._asked:
-            raise BadInput("the chat template gives the model nothing to answer")
         return behind_the_likeliest(self.speaker.model, self.speaker.vocabulary, self._asked, list(said))
 
     def _so_far(self) -> list[int]:
@@ -177,7 +181,7 @@ class Reply(Answer):
     def _write(self, sampling: Sampling) -> Iterator[Step]:
         model, vocabulary, characters = self.speaker.model, self.speaker.vocabulary, Characters(self.speaker.decode, [])
         if isinstance(model, T5):
-            draws = _told(model, vocabulary, self._asked, sampling)
+            draws = answer_to(model, vocabulary, self._asked, sampling)
         else:
             draws = go_on(model, self._asked, vocabulary.need("end"), sampling, vocabulary.size)
         for drawn in draws:
@@ -210,7 +214,7 @@ class Spans(Answer):
         blank, characters = None, Characters(self.speaker.decode, [])
         model, vocabulary = self.speaker.model, self.speaker.vocabulary
         assert isinstance(model, T5)
-        for drawn in _told(model, vocabulary, [*self._given, vocabulary.need("end")], sampling):
+        for drawn in answer_to(model, vocabulary, [*self._given, vocabulary.need("end")], sampling):
             self._answer.append(drawn.token)
             if drawn.token in self._sentinels:
                 blank = first.get(drawn.token)
@@ -260,20 +264,6 @@ class Filling(Answer):
         logits: Logits = model.head(hidden[0, place - start + 1]).float().cpu()[: vocabulary.size]
         logits[torch.from_numpy(vocabulary.special)] = float("-inf")
         return logits
-
-
-def _told(model: T5, vocabulary: Vocabulary, asked: list[int], sampling: Sampling) -> Iterator[Draw]:
-    """What the decoder answers when the encoder reads `asked`."""
-    end, pad = vocabulary.need("end"), vocabulary.need("pad")
-    with torch.no_grad():
-        context = model.encode(torch.tensor([asked], device=device_of(model)))
-    cache = Cache(model.config.n_decoder_layers) if sampling.cache else None
-
-    def ahead(seen: list[int], new: int) -> Logits:
-        given = seen[-new:] if cache is not None else seen
-        return last_logits(model, model.decode(torch.tensor([given], device=device_of(model)), context, cache))
-
-    return draw_each(ahead, [pad], end, sampling, vocabulary.size)
 
 
 def _filled(tokens: list[int], answer: list[int], sentinels: set[int]) -> list[int]:

@@ -14,5 +14,7 @@ def serve(opened: Opened, port: int, tell: Callable[[dict[str, object]], object]
     try:
         from train.serve.server import run
     except ImportError as error:
-        raise BadInput("the page needs starlette and uvicorn: pip install 'fusee[chat]', or --terminal") from error
+        raise BadInput(
+            "the page needs starlette and uvicorn: in Fusée's folder, pip install -e '.[chat]'; or --terminal"
+        ) from error
     return run(opened, port, tell)

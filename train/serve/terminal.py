@@ -4,7 +4,7 @@ import sys
 from contextlib import closing, suppress
 
 from train.libre import render
-from train.records import BadInput, printable_lines
+from train.records import BadInput, printable, printable_lines
 from train.sample import Answer
 from train.serve.opened import Opened
 from train.tokens import Message
@@ -16,7 +16,7 @@ def talk(opened: Opened) -> list[dict[str, str]]:
     """Ask until the end of input (Ctrl-D); Ctrl-C stops an answer. Returns what was asked and what was said."""
     with suppress(ImportError):
         import readline  # noqa: F401 - input() then edits the line
-    print(f"{opened.name}: {opened.about['what']}\nCtrl-C stops an answer, Ctrl-D ends.\n")
+    print(f"{opened.name}: {printable(opened.about['what'])}\nCtrl-C stops an answer, Ctrl-D ends.\n")
     said: list[dict[str, str]] = []
     while (prompt := _read()) is not None:
         if not prompt.strip():
@@ -27,7 +27,7 @@ def talk(opened: Opened) -> list[dict[str, str]]:
             said.append({"prompt": prompt, "text": answer.text()})
             _trace(opened, answer)
         except BadInput as error:
-            print(f"error: {error}")
+            print(f"error: {printable(str(error))}")
     return said
 
 

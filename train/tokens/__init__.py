@@ -6,7 +6,7 @@ from train.documents import Message
 from train.tokens.chat import TEMPLATE, TEXT_TO_TEXT, Chat, Encoded, chat_template, load_chat
 from train.tokens.examples import ExampleStore, write_examples
 from train.tokens.labelled import ENDS, INSIDE, STARTS, Marked, Marker, read_labelled, read_labels, write_labelled
-from train.tokens.shards import TokenStore, encode_document, token_dtype, write_shards
+from train.tokens.shards import TokenStore, encode_document, encoding, token_dtype, write_shards
 from train.tokens.tokenizer import (
     TokenizerConfig,
     TokenizerKind,
@@ -40,6 +40,7 @@ __all__ = [
     "chat_template",
     "digest_tokenizer",
     "encode_document",
+    "encoding",
     "load_chat",
     "load_tokenizer",
     "load_vocabulary",

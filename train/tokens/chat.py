@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 
 from train.documents import Example, Message
 from train.records import BadInput, printable, read_json
+from train.tokens.shards import encoding
 from train.tokens.tokenizer import load_tokenizer
 from train.tokens.vocabulary import Vocabulary, load_vocabulary
 
@@ -108,7 +109,8 @@ class Chat:
             for number, (turn, span) in enumerate(zip(turns, spans, strict=True))
             if turn.role == "assistant" and (number == len(turns) - 1 or not last_only)
         ]
-        found = self.tokenizer.encode(text, add_special_tokens=False)
+        with encoding():
+            found = self.tokenizer.encode(text, add_special_tokens=False)
         inside = [any(start <= first < stop for start, stop in wanted) for first, _ in found.offsets]
         return Encoded(found.ids, inside)
 
@@ -126,7 +128,8 @@ class Chat:
 
     def _ids(self, text: str) -> list[int]:
         whole = text.encode("utf-8", "replace").decode()  # a command line may bring half a character
-        return list(self.tokenizer.encode(whole, add_special_tokens=False).ids)
+        with encoding():
+            return list(self.tokenizer.encode(whole, add_special_tokens=False).ids)
 
     def _refuse_special(self, *said: str) -> None:
         if spelled := next((token for token in self._special if any(token in text for text in said)), None):
@@ -163,10 +166,13 @@ def chat_template(folder: Path) -> str | None:
     if beside.is_file():
         if beside.stat().st_size > _LARGEST:
             raise BadInput(f"{beside}: larger than {_LARGEST >> 10} KB")
-        return beside.read_text("utf-8")
+        try:
+            return beside.read_text("utf-8")
+        except ValueError as error:
+            raise BadInput(f"{beside}: not a text in UTF-8") from error
     table = read_json(about) if about.is_file() else {}
     found = table.get("chat_template") if isinstance(table, dict) else None
     if isinstance(found, list):  # several, by name
-        named = {row.get("name"): row.get("template") for row in found if isinstance(row, dict)}
-        found = named.get("default")
+        named = [row.get("template") for row in found if isinstance(row, dict) and row.get("name") == "default"]
+        found = named[-1] if named else None
     return found if isinstance(found, str) and len(found) <= _LARGEST else None

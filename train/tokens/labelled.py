@@ -16,7 +16,7 @@ from tokenizers import Encoding, Tokenizer
 
 from train.documents import Classified, Extracted, Labelled, Tagged, parse_labelled
 from train.records import BadInput, Document, digest_json, printable, read_json, write_json
-from train.tokens.shards import write_encoded
+from train.tokens.shards import encoding, write_encoded
 from train.tokens.vocabulary import Vocabulary
 
 LABELS = "labels.json"
@@ -50,7 +50,8 @@ class Marker:
         """Tokens and marks; a label that is not known has none. Raises BadInput where a text cannot be read as one."""
         if spelled := next((token for token in self._special if token in example.text), None):
             raise BadInput(f"it spells the special token {printable(spelled)}")
-        found = self._frame(example)
+        with encoding():
+            found = self._frame(example)
         if isinstance(example, Extracted):
             return _in_passage(example, found)
         marks = [0] * len(found.ids)

@@ -8,6 +8,7 @@ import hashlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import chain, groupby
 from operator import itemgetter
 from pathlib import Path
@@ -17,7 +18,16 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from train.records import BadInput, Document, digest_file, digest_json, read_json, write_atomically, write_json
+from train.records import (
+    BadInput,
+    Document,
+    digest_file,
+    digest_json,
+    printable,
+    read_json,
+    write_atomically,
+    write_json,
+)
 from train.tokens.tokenizer import split_text, token_id
 
 _SHARD_TOKENS = 2**26
@@ -29,6 +39,18 @@ def token_dtype(vocab_size: int) -> str:
     if not 0 < vocab_size <= 2**32:
         raise BadInput(f"a vocabulary of {vocab_size} tokens does not fit 32 bits")
     return "<u2" if vocab_size <= 2**16 else "<u4"
+
+
+@contextmanager
+def encoding() -> Iterator[None]:
+    """Around what encodes: a tokenizer from outside can be read, and may still have no token for a word that it meets.
+
+    That is the user's to mend.
+    """
+    try:
+        yield
+    except Exception as error:  # tokenizers raises bare Exception
+        raise BadInput(f"the tokenizer cannot encode this ({printable(str(error))[:200]})") from error
 
 
 def encode_document(tokenizer: Tokenizer, text: str) -> Iterator[list[int]]:
@@ -56,7 +78,8 @@ def _encode(tokenizer: Tokenizer, pieces: Iterable[tuple[Any, str]]) -> Iterator
     """
 
     def work(batch: list[tuple[Any, str]]) -> list[tuple[Any, Any]]:
-        found = tokenizer.encode_batch_fast([piece for _, piece in batch], add_special_tokens=False)
+        with encoding():
+            found = tokenizer.encode_batch_fast([piece for _, piece in batch], add_special_tokens=False)
         return list(zip((whose for whose, _ in batch), found, strict=True))
 
     source = _batches(pieces)

@@ -1,6 +1,7 @@
 """The freedoms as verbs: to know what went in, to make it again, to make it otherwise."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from train.verbs.run import follow
@@ -24,6 +25,7 @@ def trace(words: list[str]) -> int:
     if sum(asked is not None for asked in (given.text, given.file, given.generate, given.author)) != 1:
         parser.error("give one of: the words, --file, --generate, --author")
     from train.libre import open_trace, render, render_author, text_of
+    from train.records import printable
     from train.sample import Sampling, speak
 
     trace = open_trace(given.release, given.cache, given.base)
@@ -35,7 +37,7 @@ def trace(words: list[str]) -> int:
     text = given.text if given.file is None else text_of(given.file)
     if given.generate is not None:
         text = speak(given.release, given.generate, Sampling())
-        print(f"generated: {' '.join(text.split())}\n")
+        print(f"generated: {printable(' '.join(text.split()))}\n")
     answer = trace.text(text, given.at_least, given.most)
     write_json(given.json, answer.record())
     print(render(answer))
@@ -76,14 +78,19 @@ def rebuild(words: list[str]) -> int:
     parser.add_argument("--trust-code", action="store_true", help="run the program in the release, if it is another")
     given = parser.parse_args(words)
     from train.libre import rebuild, run_their_program
-    from train.run import say
+    from train.run import Stopped, say
 
     if given.trust_code:
         asked = ["--level", given.level, "--segments", str(given.segments), "--builder", given.builder]
         files = [("--json", given.json), ("--sign", given.sign), ("--base", given.base)]
         asked += [word for option, file in files if file for word in (option, str(Path(file).resolve()))]
         return run_their_program(given.release, asked)
-    found = rebuild(given.release, given.level, given.segments, given.builder, given.sign, say, given.base)
+    builder = given.builder.encode("utf-8", "replace").decode()
+    try:
+        found = rebuild(given.release, given.level, given.segments, builder, given.sign, say, given.base)
+    except Stopped as stopped:
+        print(f"stopped by {stopped.name}; nothing was written, and the same command begins anew", file=sys.stderr)
+        return stopped.code
     write_json(given.json, vars(found))
     print(found.render())
     return 0 if found.identical or found.level == "R≈" else 1

@@ -21,8 +21,9 @@ def generate(words: list[str]) -> int:
     from train.sample import speak
 
     sampling = _sampling(given)
-    text = speak(given.release, given.prompt, sampling)
-    write_json(given.json, {"prompt": given.prompt, "text": text, "seed": given.seed})
+    prompt = given.prompt.encode("utf-8", "replace").decode()  # a command line may bring half a character
+    text = speak(given.release, prompt, sampling)
+    write_json(given.json, {"prompt": prompt, "text": text, "seed": given.seed})
     print(printable_lines(text))
     return 0
 

@@ -132,7 +132,8 @@ def audit(
 
 def _base(folder: Path, further: Sequence[Path], note: Callable[[str], object]) -> Base:
     found = audit(folder, "", note, further)
-    return Base(folder, found.name, found.digest, tuple(one.id for one in found.failed), frozenset(withdrawn(folder)))
+    gone = {} if Subject(folder, folder).irregular else withdrawn(folder)  # its links lead anywhere; it has failed
+    return Base(folder, found.name, found.digest, tuple(one.id for one in found.failed), frozenset(gone))
 
 
 def attest(folder: Path, found: Audit, verifier: str, key: str = "") -> Path:
@@ -165,16 +166,7 @@ def ask(id: str, subject: Subject) -> Finding:
         )
     except BadInput as error:
         status, found = failed(str(error).replace(f"{subject.folder}/", ""))
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        IndexError,
-        ArithmeticError,
-        OSError,
-        RuntimeError,
-    ) as error:
+    except Exception as error:  # whatever what they state brings about, in whichever package
         status, found = failed(f"what is stated cannot be read: {type(error).__name__} {error}")
     return Finding(id, status, printable(found)[:400])
 

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from train.documents import refusal
+from train.documents import is_validation, refusal
 from train.evaluate import READ, drawn
 from train.libre.audit import free
 from train.libre.audit.finding import Answer, Checks, Status, failed, verified
@@ -140,6 +140,9 @@ def synthetic(subject: Subject) -> Answer:
 
 def in_both(subject: Subject) -> Answer:
     """DATA-11."""
+    for row in subject.rows("data/manifest.jsonl"):
+        if row["split"] != ("validation" if is_validation(row["sha256"]) else "train"):
+            return failed(f"{str(row['id'])[:80]}: in {str(row['split'])[:20]}, where its digest does not put it")
     found = overlap(subject.index, subject.held_out())
     stated = subject.record["results"].get("overlap", found)
     if stated != found and not subject.withdrawn:

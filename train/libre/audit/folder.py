@@ -1,9 +1,11 @@
 """A folder from somebody else, as its files lie there: nothing is followed out of it, and nothing is read whole."""
 
+import mmap
 import stat
 from pathlib import Path
 
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz", ".msgpack", ".h5"}
+_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # how its files began before they were zip archives
 
 
 def walk(folder: Path) -> tuple[list[str], list[str]]:
@@ -24,12 +26,18 @@ def walk(folder: Path) -> tuple[list[str], list[str]]:
 def is_pickled(path: Path) -> bool:
     """Whether a program would have to unpickle a file, by its name or by how it begins.
 
-    A pickle of protocol 2 or later begins with 0x80 and its number and ends with a dot.
+    A pickle of protocol 2 or later begins with 0x80 and its number and ends with a dot; torch puts one into a zip
+    archive as data.pkl, a name that is looked for without reading the archive.
     """
-    if path.suffix in _PICKLES:
+    if path.suffix.lower() in _PICKLES:
         return True
     with path.open("rb") as file:
-        begins = file.read(2)
+        begins = file.read(len(_TORCH))
+        if begins.startswith(b"PK\x03\x04"):
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+                return whole.find(b"data.pkl") >= 0
+        if begins == _TORCH:
+            return True
         if len(begins) < 2 or begins[0] != 0x80 or not 2 <= begins[1] <= 5:
             return False
         file.seek(-1, 2)

@@ -1,12 +1,12 @@
 """CODE, CONF and COST: the program, its choices, and what it took."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from train.batches import order_digest
+from train.batches import check_order, order_digest
 from train.config import config_digest
 from train.libre.audit import free
 from train.libre.audit.finding import Answer, Checks, Status, failed, verified
@@ -67,19 +67,26 @@ def config(subject: Subject) -> Answer:
     whole = config_digest(recipe) == subject.recipe_digest
     if not whole and stated["code"]["digest"] == code_digest():
         return failed("recipe/config.yaml leaves settings out that the program which made this has")
-    per_step, seed = recipe.optim.sequences_per_step, recipe.run.seed
-    made = order_digest(
-        seed, recipe.optim.steps, sequences=int(stated["order"]["sequences"]), sequences_per_step=per_step
-    )
-    if made != stated["order"]["digest"]:
+    seed, steps, sequences = recipe.run.seed, recipe.optim.steps, int(stated["order"]["sequences"])
+    sizes = {"sequences": sequences, "sequences_per_step": recipe.optim.sequences_per_step}
+    check_order(steps, **sizes)
+    if order_digest(seed, steps, **sizes) != stated["order"]["digest"]:
         return failed("the order of the data is not the one that the seed gives")
-    for row in subject.rows("training/metrics.jsonl"):
-        if "learning_rate_factor" in row:
-            factor = schedule_factor(recipe.optim, int(row["step"]) - 1)
-            if abs(factor - row["learning_rate_factor"]) > 1e-9:
-                return failed(f"the learning rate of step {row['step']} is not the one that the config gives")
+    if parted := next(_other_rates(subject), ""):
+        return failed(parted)
     said = "whole" if whole else "made by another version, whose settings are here; those that came later are as usual"
     return verified(f"{said}; seed {seed}, the order of the data and the learning rates follow from it")
+
+
+def _other_rates(subject: Subject) -> Iterator[str]:
+    """What is wrong with the learning rates of the metrics, beside those that the config gives."""
+    optim, rows = subject.recipe.optim, subject.rows("training/metrics.jsonl")
+    stated = {int(row["step"]): row["learning_rate_factor"] for row in rows if "learning_rate_factor" in row}
+    for step, factor in stated.items():
+        if not abs(schedule_factor(optim, step - 1) - factor) <= 1e-9:  # NaN is not near
+            yield f"the learning rate of step {step} is not the one that the config gives"
+    if optim.steps not in stated:
+        yield "training/metrics.jsonl does not say the learning rate of the last step"
 
 
 def reasons(subject: Subject) -> Answer:

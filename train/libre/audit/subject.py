@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from train.config import Config, published_digest, read_config
-from train.documents import SPLITS, Summary, largest_group, read_documents, read_release_documents
+from train.documents import SPLITS, Summary, read_documents, read_release_documents
 from train.evaluate import Asked, read_answers
 from train.index import Index, build_index, open_index
 from train.libre.audit.folder import is_pickled, walk
+from train.libre.audit.shape import shape_of
 from train.libre.tokens import write_tokens
 from train.model import build_model
 from train.records import BadInput, Document, base_of, digest_json, printable, read_json, read_rows
@@ -30,7 +31,6 @@ from train.tune import Base as TunedFrom
 from train.tune import Lesson, open_base
 
 _LARGEST_TEXT = 2**26  # bytes of a JSON, YAML or Markdown file that is read whole
-_LARGEST_GROUP = 2**30  # bytes of documents that are unpacked at once
 _WHOLE = {".json", ".yaml", ".md", ".txt"}
 
 
@@ -118,7 +118,7 @@ class Subject:
         Raises BadInput at the first document whose text is not the one that the manifest lists.
         """
         summary = Summary()
-        for name in ("data/manifest.jsonl", "data/excluded.jsonl", *map(self._table, SPLITS)):
+        for name in ("data/manifest.jsonl", "data/excluded.jsonl", *map(_table, SPLITS)):
             self.path(name)
         for item in read_release_documents(self.folder):
             summary.add(item)
@@ -126,21 +126,14 @@ class Subject:
 
     def documents(self, split: str) -> Iterator[Document]:
         """The documents of a split, each held against its own digest; those that were withdrawn are gone."""
-        name = self._table(split)
+        name = _table(split)
+        self.path(name)
         for document in read_documents(self.folder / "data", split):
             if document.sha256 in self.withdrawn and document.is_withdrawn():
                 continue
             if not document.is_whole():
                 raise BadInput(f"{name}: the text of {document.id[:80]} is not the one that was listed")
             yield document
-
-    def _table(self, split: str) -> str:
-        """The name of a split's file, if reading it takes no more memory than we have."""
-        name = f"data/documents-{split}.parquet"
-        self.path(name)
-        if largest_group(self.folder / "data", split) > _LARGEST_GROUP:
-            raise BadInput(f"{name}: would be unpacked to more than {_LARGEST_GROUP >> 20} MB at once")
-        return name
 
     @cached_property
     def tokens(self) -> dict[str, str]:
@@ -178,16 +171,16 @@ class Subject:
     def lesson(self, *, begun: bool) -> Lesson:
         """What the loop was given; the model with its initial weights if it is `begun`, else a shape alone.
 
-        Raises BadInput if the weights began from another model's, and that is not at hand.
+        Raises BadInput if the published weights are of another size, or began from another model's that is not at hand.
         """
         recipe = self.recipe
         assert self.tokens, "they are made again in `work`"
+        model = shape_of(recipe, self.path("model.safetensors"))
         if begun and recipe.tune.on:
             model = self.base().load()
-        else:
+        elif begun:
             model = build_model(recipe.model)
-            if begun:
-                model.initialise(recipe.run.seed, exact=recipe.numerics.exact)
+            model.initialise(recipe.run.seed, exact=recipe.numerics.exact)
         return lesson_with(recipe, model, self.work, load_vocabulary(self.folder))
 
     def base(self) -> TunedFrom:
@@ -214,9 +207,8 @@ class Subject:
         said = {str(row["sha256"]): row for one in self.withdrawals for row in one["documents"]}
         if not said:
             return {}
-        tables = [*map(self._table, SPLITS)] and SPLITS
         gone = {
-            d.sha256: d for split in tables for d in read_documents(self.folder / "data", split) if d.is_withdrawn()
+            d.sha256: d for split in SPLITS for d in read_documents(self.folder / "data", split) if d.is_withdrawn()
         }
         if strange := set(said) - set(gone):
             raise BadInput(f"attest/withdrawals/ speaks of {min(strange)[:16]}, which is not a text that is gone")
@@ -227,7 +219,7 @@ class Subject:
         """The files that withdrawals have changed: (digest before the first, digest after the last)."""
         found: dict[str, tuple[str, str]] = {}
         moves = {file["before"]: (file["name"], file["after"]) for said in self.withdrawals for file in said["files"]}
-        for name in map(self._table, SPLITS):
+        for name in map(_table, SPLITS):
             before = now = self.sums.get(name, "")
             for _ in moves:
                 now = moves[now][1] if now in moves and moves[now][0] == name else now
@@ -288,3 +280,7 @@ class Subject:
     def source_digest(self) -> str:
         """The program's digest, from the archive."""
         return digest_json(self.source)
+
+
+def _table(split: str) -> str:
+    return f"data/documents-{split}.parquet"
