@@ -2,7 +2,7 @@
 
     python -m benchmarks.ablations [RUN] [--steps 284] [--seeds 0] [--ideas NAME,NAME]      (default: runs/tiny)
 
-RUN is a run of `tiny`, whose tokens are there. All train as `+experiment=speedrun` does, at `tiny`'s size, and change
+RUN is a run of `tiny`, whose tokens are there. All train as `+experiment=speedrun` did, at `tiny`'s size, and change
 one thing. The loss is that of the training text which comes next and none has read: nothing is chosen by the held-out
 documents. Ideas that the config cannot say are tried by the code below, and move into train/ if they hold up.
 Each result is kept in benchmarks/results/ablations-STEPS.json as it comes: a later call goes on, and trains what is
@@ -32,7 +32,7 @@ from train.run import Job, Step, prepare
 from train.training import job_of
 
 _ASKED = 50  # steps' worth of text that the loss is taken of
-BASE = ("optim.adamw_lr=0.02",)
+BASE = ("optim=muon", "optim.adamw_lr=0.02")
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,8 @@ IDEAS = {
 def train_with(idea: Idea, folder: Path, steps: int, seed: int) -> float:
     """Train, and the loss in nats a token on the text that comes next."""
     torch.compiler.reset()  # what was compiled for another idea would do for this one, hooks or not
-    config = compose(["+experiment=tiny", *BASE, *idea.options, f"optim.steps={steps}", f"run.seed={seed}"])
+    base = () if "optim=adamw" in idea.options else BASE
+    config = compose(["+experiment=tiny", *base, *idea.options, f"optim.steps={steps}", f"run.seed={seed}"])
     job = idea.job(job_of(config, folder, look_at_machine(), Replicas(), lambda model, step: {}))
     batches = load_batches(
         job.sequences, seed=seed, sequences_per_step=config.optim.sequences_per_step, first_step=0,

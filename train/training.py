@@ -31,7 +31,7 @@ from train.tokens import ExampleStore, TokenStore, Vocabulary, load_vocabulary
 from train.tune import Lesson, lesson_of, open_base
 from train.watching import watch_with
 
-_NEVER = 10**9
+_NEVER, _FORECAST = 10**9, "forecast.json"
 _TRAINED, _TUNED = 12, 4  # bytes that a parameter takes at least: with its gradient and a momentum; by itself
 
 
@@ -106,8 +106,12 @@ def plan_of(config: Config, replicas: Replicas, device: str) -> Plan:
     return plan
 
 
-def warn_of_memory(config: Config, machine: Choices) -> None:
-    """Say so where one process alone may need more than is free: the system would end it without a word."""
+def warn_of_memory(job: Job, config: Config) -> None:
+    """Say so where a training of one process, which has not begun, may need more than is free: the system would end it
+    without a word."""
+    if (job.folder / _FORECAST).is_file():
+        return
+    machine = job.choices
     parts = config.model, config.objective, config.optim, config.parallel, config.tokenizer.sentinels
     wanted, free = sum(memory_of(Needs(*parts, machine.precision)).values()), free_memory_bytes(machine.device)
     if wanted > free:
@@ -126,7 +130,7 @@ def share_out(job: Job, plan: Plan) -> Job:
 
 def foretell(job: Job) -> None:
     """forecast.json: what the training will take on this machine, said before it begins and never afterwards."""
-    record, first = job.folder / "forecast.json", job.replicas.first
+    record, first = job.folder / _FORECAST, job.replicas.first
     if not job.replicas.largest(int(first and not record.is_file())):
         return
     seconds = forecast_seconds(job)

@@ -142,7 +142,7 @@ def test_rules_of_an_old_release_cannot_drive_the_terminal(
     asked = SimpleNamespace(config=SimpleNamespace(data=None), folder=tmp_path, rules=lambda: ())
     assert stages.make_documents(asked) == found
     said = capsys.readouterr()
-    assert "left out:  ]0;owned  1" in said.out + said.err
+    assert "left out: �]0;owned� 1" in said.out + said.err
     assert "\x1b" not in said.out + said.err
 
 

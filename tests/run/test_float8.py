@@ -77,7 +77,12 @@ def test_where_it_cannot_be_had_a_line_says_so(
 
 @pytest.mark.parametrize(
     ("capability", "package", "says"),
-    [((8, 6), "torchao", "compute capability"), ((8, 9), "", "fusee"), ((9, 0), "", "fusee"), ((9, 0), "torchao", "")],
+    [
+        ((8, 6), "torchao", "compute capability"),
+        ((8, 9), "", "float8]"),
+        ((9, 0), "", "float8]"),
+        ((9, 0), "torchao", ""),
+    ],
 )
 def test_what_it_needs(monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], package: str, says: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

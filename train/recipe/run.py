@@ -127,7 +127,7 @@ class Run:
         self.replicas.call()
         job = share_out(job, plan_of(config, self.replicas, self.machine.device))
         if self.replicas.count == 1 and not config.tune.on:
-            warn_of_memory(config, self.machine)
+            warn_of_memory(job, config)
         foretell(job)
         return {
             **train(job),
