@@ -27,6 +27,9 @@ WHAT_IT_MEANS = (
 )
 
 
+_PASSAGE = 8  # tokens: fewer in a row are common phrases
+
+
 @dataclass(frozen=True)
 class Passage:
     """Words of the query that stand in the training texts: how many tokens, how often, and in which documents."""
@@ -66,13 +69,17 @@ class Trace:
         """The texts, in words."""
         return tuple(text.name for text in self.texts)
 
-    def text(self, text: str, at_least: int = 8, most: int = 10) -> Answer:
-        """The longest passages of `text` in the training texts, so many tokens at least and `most` of them at most."""
-        if at_least < 1 or most < 1:
+    def text(self, text: str, at_least: int | None = None, most: int = 10) -> Answer:
+        """The longest passages of `text` in the training texts, so many tokens at least and `most` of them at most.
+
+        Where nothing is said a passage has 8 tokens, or all those of a shorter text.
+        """
+        if (at_least is not None and at_least < 1) or most < 1:
             raise BadInput("a passage has at least one token, and at least one is shown")
         whole = text.encode("utf-8", "replace").decode()  # a command line may bring half a character
         spaced = whole if whole[:1].isspace() else f" {whole}"  # as words stand within a text, not at its head
         ids = [token for piece in encode_document(self._tokenizer, spaced) for token in piece]
+        at_least = min(_PASSAGE, max(1, len(ids))) if at_least is None else at_least
         query, covered = np.array(ids, np.int64), np.zeros(len(ids), bool)
         found: dict[tuple[int, int], list[tuple[TracedText, Place]]] = defaultdict(list)
         for one in self.texts if ids else ():

@@ -17,7 +17,9 @@ def trace(words: list[str]) -> int:
     parser.add_argument("--file", type=Path, help="the words are in this file")
     parser.add_argument("--generate", metavar="PROMPT", help="look for what the model makes of PROMPT")
     parser.add_argument("--author", help="all training documents of an author")
-    parser.add_argument("--at-least", type=int, default=8, metavar="N", help="passages of N tokens or more (8)")
+    parser.add_argument(
+        "--at-least", type=int, metavar="N", help="passages of N tokens or more (8, or all of a shorter text)"
+    )
     parser.add_argument("--most", type=int, default=10, metavar="N", help="show the N longest passages (10)")
     parser.add_argument("--cache", type=Path, default=Path("cache"), help="where the index is kept (cache/)")
     add_bases(parser)
