@@ -97,13 +97,18 @@ def plan_of(config: Config, replicas: Replicas, device: str) -> Plan:
         raise BadInput(f"tune: goes along parallel.replicate and parallel.shard alone, as yet, and not {plan}")
     check_axes(model, plan, low=config.precision == "float8")
     check_length(config.model.seq_len, plan.sizes["context"])
-    held = (_TUNED if config.tune.on else _TRAINED) * parameters / (plan.sizes["shard"] * plan.sizes["tensor"])
-    if held > memory:
-        raise BadInput(
-            f"{parameters:,} parameters: with gradients and optimizers they take {held / 1e9:.1f} GB of each device, "
-            f"which has {memory / 1e9:.1f}. A smaller model, or more devices to shard it over"
-        )
+    _check_size(parameters * (_TUNED if config.tune.on else _TRAINED), plan, memory)
     return plan
+
+
+def _check_size(held: int, plan: Plan, memory: float) -> None:
+    """Raises BadInput if so many bytes of weights, gradients and optimizers, which are shared out, fit nowhere."""
+    each = held / (plan.sizes["shard"] * plan.sizes["tensor"])
+    if each > memory:
+        raise BadInput(
+            f"weights, gradients and optimizers take at least {each / 1e9:.1f} GB of each device, which has "
+            f"{memory / 1e9:.1f}: a smaller model, or more devices to shard it over"
+        )
 
 
 def warn_of_memory(job: Job, config: Config) -> None:
