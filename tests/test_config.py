@@ -47,6 +47,15 @@ def test_tiny_is_what_the_contract_says() -> None:
     assert config.optim.steps * config.optim.sequences_per_step * model.seq_len <= 3_500_000
 
 
+@pytest.mark.parametrize(
+    ("words", "rate"), [("llama", 0.02), ("t5", 0.02), ("bert", 0.003), ("bert optim=muon", 0.003)]
+)
+def test_bert_learns_at_its_own_rate(words: str, rate: float) -> None:
+    """At the rate of the others it stays at its unigram (LOG.md)."""
+    family, *more = words.split()
+    assert compose(["+experiment=tiny", f"model={family}", *more]).optim.adamw_lr == rate
+
+
 def test_the_name_says_which_choices_differ() -> None:
     words = ["+experiment=tiny", "data=files", "data.sources.files.path=x"]
     assert compose(words).run.name == "tiny-files"

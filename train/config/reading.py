@@ -14,7 +14,7 @@ from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import AliasEvent, YAMLError
 
-from train.batches import ObjectiveConfig
+from train.batches import ObjectiveConfig, ObjectiveName
 from train.config.base import on_base
 from train.config.choices import config_folder, groups
 from train.config.mistakes import check_words, in_one_line
@@ -57,6 +57,12 @@ def _times(factor: float, size: int) -> int:
     return int(factor * size)
 
 
+def _masked(filled: float, said: float, *, _root_: Any) -> float:
+    """${masked:A,B} in a YAML file: A where hidden tokens are filled in (BERT), B where the model says them."""
+    return filled if _root_.objective.name is ObjectiveName.masked else said
+
+
+OmegaConf.register_new_resolver("masked", _masked)
 OmegaConf.register_new_resolver("sequences", _sequences)
 OmegaConf.register_new_resolver("times", _times)
 
