@@ -78,7 +78,8 @@ class Trace:
             raise BadInput("a passage has at least one token, and at least one is shown")
         whole = text.encode("utf-8", "replace").decode()  # a command line may bring half a character
         spaced = whole if whole[:1].isspace() else f" {whole}"  # as words stand within a text, not at its head
-        ids = [token for piece in encode_document(self._tokenizer, spaced) for token in piece]
+        pieces = encode_document(self._tokenizer, spaced) if whole.strip() else ()
+        ids = [token for piece in pieces for token in piece]
         at_least = min(_PASSAGE, max(1, len(ids))) if at_least is None else at_least
         query, covered = np.array(ids, np.int64), np.zeros(len(ids), bool)
         found: dict[tuple[int, int], list[tuple[TracedText, Place]]] = defaultdict(list)
