@@ -45,14 +45,14 @@ def test_a_planted_passage_is_traced_to_its_author(release: Path, trace: Trace) 
 
 def test_a_text_shorter_than_a_passage_is_looked_for_whole(release: Path, trace: Trace) -> None:
     words = list(read_documents(release / "data", "train"))[5].text.split()
-    answer = trace.text(words[100])
+    answer = trace.text(words[100], at_least=None)
     assert answer.at_least == answer.query_tokens == answer.passages[0].tokens < 8
-    assert trace.text(words[100], at_least=8).passages == ()
+    assert trace.text(words[100]).passages == ()  # of a model's short answer nothing is said
 
 
 def test_what_was_never_read_is_not_found(trace: Trace) -> None:
     assert trace.text("0123456789 #!? @@@ ~~~", at_least=8).passages == ()
-    assert trace.text("").passages == ()
+    assert trace.text("").passages == trace.text(" ", at_least=None).passages == ()
     with pytest.raises(BadInput):
         trace.text("a", at_least=0)
 

@@ -129,8 +129,8 @@ def rebuild(
 
 def _check_room(folder: Path) -> None:
     """Raises BadInput if the statement could not be written."""
-    there = next(path for path in (folder / "attest" / "rebuilds", folder / "attest", folder) if path.exists())
-    if not os.access(there, os.W_OK):
+    there = next((path for path in (folder / "attest" / "rebuilds", folder / "attest") if path.exists()), folder)
+    if there.exists() and not os.access(there, os.W_OK):
         raise BadInput(
             f"{printable(str(there))}: cannot be written, and what comes out is said there; take a copy of the folder"
         )

@@ -69,10 +69,10 @@ class Trace:
         """The texts, in words."""
         return tuple(text.name for text in self.texts)
 
-    def text(self, text: str, at_least: int | None = None, most: int = 10) -> Answer:
+    def text(self, text: str, at_least: int | None = _PASSAGE, most: int = 10) -> Answer:
         """The longest passages of `text` in the training texts, so many tokens at least and `most` of them at most.
 
-        Where nothing is said a passage has 8 tokens, or all those of a shorter text.
+        `at_least=None`: 8, or all those of a shorter text, which is then looked for whole.
         """
         if (at_least is not None and at_least < 1) or most < 1:
             raise BadInput("a passage has at least one token, and at least one is shown")
