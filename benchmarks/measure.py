@@ -1,5 +1,6 @@
 """What the benchmarks share: a corpus of tokens, and a result on disk with the command and the machine."""
 
+import gc
 import sys
 from pathlib import Path
 from typing import Any
@@ -7,12 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from train.__main__ import GARBAGE
 from train.numerics import describe_machine, uniform_integers
 from train.records import digest_file, read_json, write_json
 from train.tokens import TokenStore, token_dtype
 
 RESULTS = Path(__file__).parent / "results"
 DOCS = Path(__file__).parent.parent / "docs"
+gc.set_threshold(*GARBAGE)  # as every `python -m train`
 
 
 def write_result(name: str, values: dict[str, Any]) -> None:

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+GARBAGE = 100_000, 50, 100  # what is imported and traced stays: looking for garbage in it is a sixth of a start
 _CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 yes, 1 no, 2 it could not be asked (said in one line); 128 + n when stopped by signal n."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    gc.set_threshold(100_000, 50, 100)  # what is imported and traced stays: looking for garbage in it is a sixth of it
+    gc.set_threshold(*GARBAGE)
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, _terminate)
     try:

@@ -159,6 +159,7 @@ def _softmax_error(logits: Tensor, bias: Tensor | None, targets: Tensor) -> tupl
     weights = (scores - largest).exp_()
     total = weights.sum(1, keepdim=True)
     loss = ((largest + total.log() - scores.gather(1, picked))[:, 0] * counted).sum()
-    at_target = torch.arange(logits.shape[1], device=logits.device) == picked
-    error = weights.div_(total).sub_(at_target.to(scores.dtype)).mul_(counted[:, None])
+    columns = torch.arange(logits.shape[1], dtype=torch.int32, device=logits.device)  # half as wide to compare as int64
+    at_target = columns == targets.to(torch.int32)[:, None]  # nowhere, where the target is IGNORE
+    error = weights.mul_(counted[:, None] / total).sub_(at_target.to(scores.dtype))
     return loss, error.to(logits.dtype)

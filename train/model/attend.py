@@ -16,7 +16,7 @@ from train.model.dropout import Dropout
 from train.numerics import widen
 
 _WRITTEN_OUT = 2048  # keys: beyond, a table of all scores takes more memory than it saves time
-_BLOCKS = 4  # of a causal table, by rows: what lies to the right of a block's diagonal is not made
+_BLOCKS, _ROWS = 4, 128  # of a causal table, and of each at least: right of a block's diagonal nothing is made
 
 
 def attend(
@@ -107,9 +107,10 @@ class _WrittenOut(torch.autograd.Function):
 
 def _blocks(queries: int, keys: int, is_causal: bool) -> list[tuple[slice, int]]:
     """Rows of the table of scores, and how many keys the last of them sees. All at once if they see all keys."""
-    if not is_causal or queries != keys or queries % _BLOCKS:
+    blocks = min(_BLOCKS, max(1, queries // _ROWS))
+    if not is_causal or queries != keys or queries % blocks:
         return [(slice(0, queries), keys)]
-    each = queries // _BLOCKS
+    each = queries // blocks
     return [(slice(end - each, end), end) for end in range(each, queries + 1, each)]
 
 
