@@ -1,6 +1,7 @@
 """What the benchmarks share: a corpus of tokens, and a result on disk with the command and the machine."""
 
 import gc
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ def write_result(name: str, values: dict[str, Any]) -> None:
     """`benchmarks/results/NAME.json`: the figures, the command, the machine."""
     asked = sys.modules["__main__"].__spec__
     assert asked is not None, "run it with python -m"
-    command = " ".join(["python -m", asked.name.removesuffix(".__main__"), *sys.argv[1:]])
+    command = shlex.join(["python", "-m", asked.name.removesuffix(".__main__"), *sys.argv[1:]])
     write_json(RESULTS / f"{name}.json", {"command": command, "machine": describe_machine(), **values})
 
 

@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint, create_selective_checkpoint_conte
 
 from train.model import LanguageModel, number_dropouts
 from train.numerics import Choices, Piece, widen
-from train.parallel.compiler import keep_what_is_found
+from train.parallel.compiler import prepare_compiler
 from train.parallel.configs import ActivationCheckpointing, ParallelConfig, Plan
 from train.parallel.context import check_context, cut_context
 from train.parallel.float8 import in_full, to_float8
@@ -167,7 +167,7 @@ def at_rest(model: nn.Module, choices: Choices) -> Iterator[None]:
 def apply_plan(blocks: Iterable[nn.Module], config: ParallelConfig, *, compiling: bool) -> None:
     """Checkpoint the activations of each block, and compile it. Equal blocks are compiled once."""
     if compiling:
-        keep_what_is_found()
+        prepare_compiler()
     for block in blocks:
         if config.activation_checkpointing is not ActivationCheckpointing.none:
             _checkpoint_activations(block, config.activation_checkpointing)

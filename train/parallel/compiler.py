@@ -1,13 +1,36 @@
-"""What torch.compile is told, so that a run that is not the first here starts soon. No number depends on it."""
+"""What torch.compile is told, so that its code is right, and a run that is not the first here starts soon."""
 
+import platform
 from pathlib import Path
 
 import torch
 
 from train.records import digest_json, write_json
 
+_CAREFUL = "native -fno-tree-slp-vectorize"
 
-def keep_what_is_found() -> None:
+
+def prepare_compiler() -> None:
+    """Before anything is compiled; again does nothing."""
+    _make_right_code()
+    _keep_what_is_found()
+
+
+def _make_right_code() -> None:
+    """GCC looks for no vectors but those written out.
+
+    torch's code has them written out, and tells GCC to look for none in loops. Outside of loops GCC 12 does, for some
+    processors (an Intel Xeon with AMX), and makes wrong code of torch's transposition of bfloat16: an XLNet's keys were
+    garbage there, its loss no number.
+    """
+    import torch._inductor.config as inductor
+    from torch._inductor.cpp_builder import is_gcc
+
+    if inductor.cpp.march is None and platform.machine().lower() in {"x86_64", "amd64"} and is_gcc():
+        inductor.cpp.march = _CAREFUL  # torch puts it behind -march=
+
+
+def _keep_what_is_found() -> None:
     """Traces are kept beside the code that was made of them, and what this processor's compiler can do beside both.
 
     Through an autograd function that is not torch's own, traces are kept only if torch is told to; forward and backward
