@@ -118,7 +118,7 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         about = {"id": f"lesson-{number}", "title": f"Lesson {number}", "authors": ["Ann Teacher"], **SAID}
         rows.append({"messages": [asked, {"role": "assistant", "content": LESSON}], **about})
     (lessons / "lessons.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    base, longer = runs / "small" / "release", ("optim.steps=150", "optim.adamw_lr=0.02", "run.name=taught")
+    base, longer = runs / "small" / "release", ("optim.steps=300", "optim.adamw_lr=0.01", "run.name=taught")
     run_recipe(compose(tuning(base, lessons, runs, "sft", *longer)))
     return runs / "taught" / "release", base
 
