@@ -33,6 +33,7 @@ from train.training import job_of
 
 _ASKED = 50  # steps' worth of text that the loss is taken of
 BASE = ("optim=muon", "optim.adamw_lr=0.02")
+SHORT = ("optim.momentum=0.9", "optim.beta1=0.8")
 
 
 @dataclass(frozen=True)
@@ -130,23 +131,6 @@ def _part(batch: Batch, part: slice) -> Batch:
     )
 
 
-def short_first(batch: Batch, done: float) -> list[Batch]:
-    """Sequences of half the length, twice as many, for the first third."""
-    if done > 1 / 3:
-        return [batch]
-
-    def halved(array: np.ndarray) -> np.ndarray:
-        return array.reshape(-1, array.shape[1] // 2)
-
-    inputs = {name: halved(array) for name, array in batch.inputs.items()}
-    return [replace(batch, inputs=inputs, targets=halved(batch.targets))]
-
-
-def every_row(step: Step) -> None:
-    """A step takes all the sequences that it is given, be they more than it was made for."""
-    step._share = slice(None)
-
-
 def head_at(factor: float) -> Callable[[Step], None]:
     """The head's own learning rate: so many times that of the embedding."""
 
@@ -189,7 +173,7 @@ IDEAS = {
     "queries and keys normalised": Idea(change=normed_keys),
     "logits capped at 15": Idea(job=lambda job: replace(job, loss=Capped())),
     "half batches in the first third": Idea(cut=halves_first),
-    "half the length in the first third": Idea(change=every_row, cut=short_first),
+    "half the length in the first third": Idea(("optim.halved_share=0.3333",)),
     "the head at a third of the rate": Idea(change=head_at(1 / 3)),
     "the head at three times the rate": Idea(change=head_at(3.0)),
     "Muon's momentum from 0.85": Idea(change=warmed_momentum),
@@ -209,7 +193,10 @@ IDEAS = {
     "attention within documents": Idea(("model.within_documents=true",)),
     "Muon's momentum 0.9": Idea(("optim.momentum=0.9",)),
     "Muon's momentum 0.98": Idea(("optim.momentum=0.98",)),
-    "momentum 0.9 and beta1 0.8": Idea(("optim.momentum=0.9", "optim.beta1=0.8")),
+    "momentum 0.9 and beta1 0.8": Idea(SHORT),
+    "the same, and half the length in the first third": Idea((*SHORT, "optim.halved_share=0.3333")),
+    "the same, and half the length in the first half": Idea((*SHORT, "optim.halved_share=0.5")),
+    "the same, and two Newton-Schulz steps": Idea((*SHORT, "optim.newton_schulz_steps=2")),
     "AdamW's beta2 0.99": Idea(("optim.beta2=0.99",)),
     "cosine": Idea(("optim.schedule=cosine",)),
 }

@@ -68,10 +68,10 @@ def small_run(school: Path, runs: Path, *more: str) -> list[str]:
 
 @pytest.fixture(scope="session")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release of the small run, made once."""
+    """A release of the small run, made once; its first steps read sequences in halves."""
     from train.config import compose
     from train.recipe import run_recipe
 
     folder = tmp_path_factory.mktemp("release")
-    run_recipe(compose(small_run(write_school(folder / "school"), folder / "runs")))
+    run_recipe(compose(small_run(write_school(folder / "school"), folder / "runs", "optim.halved_share=0.4")))
     return folder / "runs" / "small" / "release"

@@ -1,5 +1,7 @@
 """Every config composes; every mistake names its key and the nearest valid names."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -48,12 +50,14 @@ def test_tiny_is_what_the_contract_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "rate"), [("llama", 0.02), ("t5", 0.02), ("bert", 0.003), ("bert optim=muon", 0.003)]
+    ("words", "rate", "halved"),
+    [("llama", 0.02, 0.33), ("t5", 0.02, 0), ("xlnet", 0.02, 0), ("bert", 0.003, 0), ("bert optim=muon", 0.003, 0)],
 )
-def test_bert_learns_at_its_own_rate(words: str, rate: float) -> None:
+def test_bert_learns_at_its_own_rate_and_only_next_tokens_from_halves(words: str, rate: float, halved: float) -> None:
     """At the rate of the others it stays at its unigram (LOG.md)."""
     family, *more = words.split()
-    assert compose(["+experiment=tiny", f"model={family}", *more]).optim.adamw_lr == rate
+    optim = compose(["+experiment=tiny", f"model={family}", *more]).optim
+    assert (optim.adamw_lr, optim.halved_share) == (rate, halved)
 
 
 def test_the_name_says_which_choices_differ() -> None:
@@ -86,6 +90,7 @@ def test_the_name_says_which_choices_differ() -> None:
         ("model.name=lama", "choose with model="),
         ("model.vocab_size=1000", "tokenizer.vocab_size"),
         ("optim.beta2=1.5", "from 0 to 1"),
+        ("optim.halved_share=-1", "from 0 to 1"),
         ("optim.lr=nan", "more than 0"),
         ("optim.clip_norm=inf", "more than 0"),
         ("run.threads=-1", "run.threads"),
@@ -101,6 +106,15 @@ def test_mistakes_are_named(word: str, said: str) -> None:
         compose(["+experiment=tiny", word])
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "words", ["model=bert", "model=t5", "model=xlnet", "model.seq_len=255", "tune=sft tune.base=BASE"]
+)
+def test_what_cannot_be_halved_says_so(words: str, release: Path) -> None:
+    more = words.replace("BASE", str(release)).split()
+    with pytest.raises(BadInput, match=r"optim\.halved_share=0\.5"):
+        compose(["+experiment=tiny", *more, "optim.halved_share=0.5"])
 
 
 def test_a_typo_in_a_file_is_named(tmp_path, monkeypatch) -> None:

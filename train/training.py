@@ -74,8 +74,11 @@ def lesson_with(config: Config, model: LanguageModel, tokens: Path, vocabulary: 
         return lesson_of(config.tune, model, vocabulary, ExampleStore(tokens, "train"), config.run.seed)
     objective = build_objective(config.objective, vocabulary)
     within = getattr(config.model, "within_documents", False)
-    store = TokenStore(tokens, "train")
-    return Lesson(model, Sequences(store, config.model.seq_len, objective, with_documents=within), NextToken())
+    sequences = Sequences(
+        TokenStore(tokens, "train"), config.model.seq_len, objective,
+        with_documents=within, halved_steps=config.optim.halved_steps,
+    )  # fmt: skip
+    return Lesson(model, sequences, NextToken())
 
 
 def plan_of(config: Config, replicas: Replicas, device: str) -> Plan:
@@ -96,7 +99,7 @@ def plan_of(config: Config, replicas: Replicas, device: str) -> Plan:
     if config.tune.on and plan.sizes["tensor"] * plan.sizes["context"] > 1:
         raise BadInput(f"tune: goes along parallel.replicate and parallel.shard alone, as yet, and not {plan}")
     check_axes(model, plan, low=config.precision == "float8")
-    check_length(config.model.seq_len, plan.sizes["context"])
+    check_length(config.model.seq_len // (2 if config.optim.halved_steps else 1), plan.sizes["context"])
     _check_size(parameters * (_TUNED if config.tune.on else _TRAINED), plan, memory)
     return plan
 

@@ -1,5 +1,6 @@
 """The order of the sequences: a pure function, and in every epoch a permutation."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,19 @@ def test_a_loader_started_late_gives_the_same_batches(sequences: Sequences) -> N
     for a, b in zip(whole[13:], late, strict=True):
         np.testing.assert_array_equal(a.inputs["tokens"], b.inputs["tokens"])
         np.testing.assert_array_equal(a.keys, b.keys)
+
+
+def test_the_first_steps_read_halves(sequences: Sequences) -> None:
+    early, late = (replace(sequences, halved_steps=2).batch(np.array([5, 3]), 0, step) for step in (1, 2))
+    whole = sequences.batch(np.array([5, 3]), 0, 2)
+    assert early.targets.shape == (4, 16)
+    assert len(set(early.keys.tolist())) == 4
+    np.testing.assert_array_equal(early.sequences, [5, 3])
+    for ours, theirs in ((early, whole), (late, whole)):
+        for name in ("tokens", "documents"):
+            np.testing.assert_array_equal(ours.inputs[name].ravel(), theirs.inputs[name].ravel())
+        np.testing.assert_array_equal(ours.targets.ravel(), theirs.targets.ravel())
+    np.testing.assert_array_equal(late.keys, whole.keys)
 
 
 def test_a_corpus_too_short_for_a_sequence(sequences: Sequences) -> None:

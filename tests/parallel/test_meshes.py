@@ -51,6 +51,14 @@ def test_two_processes_along_each_axis(tmp_path: Path) -> None:
         assert_close(case, found, tmp_path / "alone")
 
 
+def test_halves_are_shared_out_as_sequences_are(tmp_path: Path) -> None:
+    """A first step of halves, then one of whole sequences."""
+    pairs = [("gpt2", {"replicate": 2}), ("llama", {"shard": 2}), ("bloom", {"context": 2})]
+    asked = cases(tmp_path, pairs, "float64", words=["optim.halved_share=0.25"])
+    for case, found in zip(asked, on_ranks(2, "tests.parallel.cases:take_all", asked), strict=True):
+        assert_close(case, found, tmp_path / "alone")
+
+
 ALL_AXES: dict[int, list[tuple[dict[str, int], list[str]]]] = {
     2: [
         ({"replicate": 2}, list(FAMILIES)),

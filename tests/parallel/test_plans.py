@@ -86,6 +86,7 @@ def test_axes_that_do_not_apply_say_why(family: str) -> None:
     ("words", "count", "why"),
     [
         (["parallel.context=3", "optim.sequences_per_step=3"], 3, "cannot be shared out evenly"),
+        (["parallel.context=4", "model.seq_len=252", "optim.halved_share=0.5"], 4, "126 tokens cannot be shared out"),
         (["parallel.tensor=2", "run.precision=float8"], 2, "does not go along"),
     ],
 )

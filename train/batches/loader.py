@@ -3,14 +3,15 @@
     shards  --read-->  windows on the stream  --objective-->  inputs, targets  (+ documents, where asked)
 
 A sequence is a window on the stream of documents; document boundaries are kept beside it, so that attention and loss
-can respect them. The last tokens of the stream that do not fill a window are not trained on.
+can respect them. The last tokens of the stream that do not fill a window are not trained on. The first steps may read
+each sequence as two of half its length: the same tokens and targets, and no look from the second half at the first.
 """
 
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -55,12 +56,16 @@ class Batches(Protocol):
 
 @dataclass(frozen=True)
 class Sequences:
-    """The sequences of `seq_len` tokens that a token store holds for an objective."""
+    """The sequences of `seq_len` tokens that a token store holds for an objective.
+
+    `halved_steps`: so many steps, from the first, read them in halves (a causal objective's alone can be).
+    """
 
     store: Tokens
     seq_len: int
     objective: Objective
     with_documents: bool = False
+    halved_steps: int = 0
 
     def __post_init__(self) -> None:
         if len(self) < 1:
@@ -79,16 +84,29 @@ class Sequences:
         return self.objective.window(self.seq_len)[0]
 
     def batch(self, numbers: npt.NDArray[np.int64], seed: int, step: int) -> Batch:
-        """The sequences of these numbers, (B,) int64, as the batch of a step."""
+        """The sequences of these numbers, (B,) int64, as the batch of a step: B rows, or 2 B halves."""
         text, read = self.objective.window(self.seq_len)
         starts = numbers * text
         windows = np.stack([self.store.read(int(start), int(start) + read) for start in starts])
         keys = hash_rows(numbers, seed, step, _SITE)
         example = self.objective.make(windows, keys)
-        inputs = dict(example.inputs)
+        inputs, targets = dict(example.inputs), example.targets
         if self.with_documents:
             inputs["documents"] = self.store.document_at(starts[:, None] + np.arange(text))
-        return Batch(inputs=inputs, targets=example.targets, keys=keys, sequences=numbers)
+        if step < self.halved_steps:
+            inputs = {name: _halves(array) for name, array in inputs.items()}
+            targets, keys = _halves(targets), hash_rows(_twice(numbers), seed, step, _SITE)
+        return Batch(inputs=inputs, targets=targets, keys=keys, sequences=numbers)
+
+
+def _halves(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(B, T) -> (2 B, T / 2), the halves of a row one behind the other."""
+    return array.reshape(-1, array.shape[1] // 2)
+
+
+def _twice(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """(B,) -> (2 B,): a number of its own for each half."""
+    return (2 * numbers[:, None] + np.arange(2)).ravel()
 
 
 def load_batches(

@@ -62,7 +62,13 @@ def _masked(filled: float, said: float, *, _root_: Any) -> float:
     return filled if _root_.objective.name is ObjectiveName.masked else said
 
 
+def _causal(one: float, other: float, *, _root_: Any) -> float:
+    """${causal:A,B} in a YAML file: A where each next token is predicted, B in all else."""
+    return one if _root_.objective.name is ObjectiveName.causal else other
+
+
 OmegaConf.register_new_resolver("masked", _masked)
+OmegaConf.register_new_resolver("causal", _causal)
 OmegaConf.register_new_resolver("sequences", _sequences)
 OmegaConf.register_new_resolver("times", _times)
 

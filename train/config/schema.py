@@ -78,6 +78,11 @@ class Config:
             raise BadInput(
                 "optim.schedule=cosine: a cosine differs between machines; numerics=exact takes wsd or constant"
             )
+        if self.optim.halved_share and (learns != "causal" or self.tune.on or self.model.seq_len % 2):
+            raise BadInput(
+                f"optim.halved_share={self.optim.halved_share}: only sequences of a causal training from nothing, with "
+                "an even model.seq_len, are read in halves; 0 reads them whole"
+            )
         if self.tune.on and self.release.seeds > 1:
             raise BadInput("release.seeds: bounds are not drawn from tunings, as yet; leave it out")
         check_needs(self.objective, self.tokenizer, self.model.seq_len)

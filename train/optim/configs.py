@@ -24,7 +24,11 @@ class Schedule(Enum):
 
 @dataclass(kw_only=True)
 class OptimConfig:
-    """`lr` is Muon's, for the matrices between embedding and head; `adamw_lr` all else's (name=adamw: everyone's)."""
+    """`lr` is Muon's, for the matrices between embedding and head; `adamw_lr` all else's (name=adamw: everyone's).
+
+    `halved_share`: of the steps, the first so many read each sequence as two of half its length (Li et al., "The
+    Stability-Efficiency Dilemma", 2022: sequence length warmup); the tokens of a step, and their order, stay.
+    """
 
     name: OptimizerName
     steps: int
@@ -42,13 +46,14 @@ class OptimConfig:
     warmup_steps: int = 0
     decay_share: float = 1.0
     final_factor: float = 0.0
+    halved_share: float = 0.0
     why: str = field(default="", metadata=MACHINE)
 
     def __post_init__(self) -> None:
         for name in ("steps", "sequences_per_step", "lr", "adamw_lr", "clip_norm"):
             if not 0 < getattr(self, name) < math.inf:
                 raise BadInput(f"optim.{name}={getattr(self, name)}: must be more than 0, and finite")
-        for name in ("decay_share", "momentum", "beta1", "beta2", "final_factor"):
+        for name in ("decay_share", "momentum", "beta1", "beta2", "final_factor", "halved_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise BadInput(f"optim.{name}={getattr(self, name)}: must be from 0 to 1")
         if self.beta1 == 1 or self.beta2 == 1:
@@ -57,6 +62,11 @@ class OptimConfig:
             raise BadInput("optim: weight_decay must be at least 0, newton_schulz_steps at least 1, eps more than 0")
         if not 0 <= self.warmup_steps <= self.steps:
             raise BadInput(f"optim.warmup_steps={self.warmup_steps}: from 0 to optim.steps={self.steps}")
+
+    @property
+    def halved_steps(self) -> int:
+        """How many steps, from the first, read sequences in halves."""
+        return round(self.halved_share * self.steps)
 
 
 def schedule_factor(config: OptimConfig, step: int) -> float:

@@ -7,13 +7,12 @@ Memory is what one device holds at the fullest moment of a step (memory.py).
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import torch
 
 from train.model import build_model
 from train.plan.memory import memory_of
 from train.plan.needs import Needs
-from train.run import count_flops
+from train.run import count_flops_of_run
 
 _PROGRAM = (
     800_000_000  # bytes of Python, torch, its compiler and the earlier stages: what was left of the seven `tiny` runs
@@ -51,7 +50,7 @@ def count(needs: Needs) -> Estimate:
         model = build_model(needs.model)
     sequences, steps, per_step = needs.sequences(), needs.optim.steps, needs.optim.sequences_per_step
     parameters = sum(p.numel() for p in model.parameters())
-    flops = steps * per_step * count_flops(model, sequences.batch(np.zeros(1, np.int64), 0, 0))
+    flops = count_flops_of_run(model, sequences, needs.optim)
     tokens = steps * per_step * sequences.text_tokens
     return Estimate(parameters, tokens, float(flops), 6.0 * parameters * tokens)
 

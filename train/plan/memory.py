@@ -114,7 +114,7 @@ def _pass(needs: Needs, model: LanguageModel, mesh: Mesh, ledger: Ledger, count:
 def _inputs(needs: Needs, model: LanguageModel, count: int) -> dict[str, Any]:
     """What the model takes of so many sequences, and the targets; of the right shapes and types."""
     sequences = replace(needs.sequences(), with_documents=getattr(needs.model, "within_documents", False))
-    batch = sequences.batch(np.arange(count), 0, 0)
+    batch = sequences.batch(np.arange(count), 0, needs.optim.halved_steps)  # whole sequences
     arrays = {**batch.inputs, "targets": batch.targets}
     if has_dropout(model):
         arrays["noise"] = batch.keys.view("int64")

@@ -32,7 +32,8 @@ class Needs:
         roles = {role: number for number, role in enumerate(_ROLES)}
         plain = np.zeros(size, bool)
         vocabulary = Vocabulary(size, roles, tuple(sentinels), plain, plain)
-        return Sequences(_Invented(size), self.model.seq_len, build_objective(self.objective, vocabulary))
+        objective, halved = build_objective(self.objective, vocabulary), self.optim.halved_steps
+        return Sequences(_Invented(size), self.model.seq_len, objective, halved_steps=halved)
 
 
 class _Invented:

@@ -2,7 +2,7 @@
 
 from train.run.checkpoint import CHECKPOINT_FILES, list_checkpoints, load_weights, read_tensors
 from train.run.exactness import check_operations, flips_per_step
-from train.run.flops import count_flops
+from train.run.flops import count_flops, count_flops_of_run
 from train.run.folder import RunFolder
 from train.run.forecast import forecast_seconds, seconds_of_step
 from train.run.job import Job, Precision, RunConfig
@@ -27,6 +27,7 @@ __all__ = [
     "check_logger",
     "check_operations",
     "count_flops",
+    "count_flops_of_run",
     "flips_per_step",
     "forecast_seconds",
     "list_checkpoints",

@@ -6,11 +6,27 @@ half of causal attention's scores that is masked is counted too, as in most publ
 
 import copy
 
+import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from train.batches import Batches
 from train.model import LanguageModel
+from train.optim import OptimConfig
 from train.records import Batch
+
+
+def count_flops_of_run(
+    model: LanguageModel, sequences: Batches, optim: OptimConfig, seed: int = 0, *, twice: bool = False
+) -> int:
+    """Of all steps: a sequence that is read in halves is counted, where there are such steps, and a whole one."""
+
+    def of_steps(first: int, count: int) -> int:
+        one = sequences.batch(np.zeros(1, np.int64), seed, first)
+        return count * optim.sequences_per_step * count_flops(model, one, twice=twice)
+
+    kinds = (0, optim.halved_steps), (optim.halved_steps, optim.steps - optim.halved_steps)
+    return sum(of_steps(first, count) for first, count in kinds if count)
 
 
 def count_flops(model: LanguageModel, batch: Batch, *, twice: bool = False) -> int:

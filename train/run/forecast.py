@@ -48,7 +48,7 @@ def seconds_of_step(job: Job, at_once: int) -> float:
             if job.replicas.largest(int(sum(taken[_WARM_UP:]) > _ENOUGH)):
                 break
             numbers = order(seed, number, sequences=len(job.sequences), sequences_per_step=count)
-            batch = job.sequences.batch(numbers, seed, number)
+            batch = job.sequences.batch(numbers, seed, job.optim.halved_steps + number)  # whole sequences
             start = time.perf_counter()
             take_step.gradients(batch).tolist()
             middle = time.perf_counter()

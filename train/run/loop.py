@@ -19,7 +19,7 @@ from train.numerics import digest_tensors, master_weights, settle
 from train.optim import make_optimizers, schedule_factor, set_learning_rate
 from train.parallel import at_rest, clip_gradients, cut_batch, eagerly, micro_steps, spread_model
 from train.records import Batch, Json
-from train.run.flops import count_flops
+from train.run.flops import count_flops_of_run
 from train.run.job import Job, Precision
 from train.run.keeper import Keeper
 from train.run.metrics import progress
@@ -30,7 +30,7 @@ from train.run.taken import Taken
 def train(job: Job) -> Json:
     """Train to the last step, from the newest checkpoint if there is one; returns what it cost."""
     run, optim, model = job.run, job.optim, job.model
-    flops, take_step = flops_of_step(job), prepare(job)
+    flops, take_step = flops_of_run(job), prepare(job)
     keeper = Keeper(job, take_step.optimizers)
     done = keeper.resume()
     batches = load_batches(
@@ -71,18 +71,17 @@ def train(job: Job) -> Json:
     return {
         "seconds": round(clock.total(), 1),
         "tokens": optim.steps * tokens,
-        "flops": float(optim.steps * flops()),
+        "flops": float(flops()),
         "weights_digest": digest_tensors(master_weights(model)),
         "chain": keeper.chain.head,
     }
 
 
-def flops_of_step(job: Job) -> Callable[[], int]:
-    """Counts, when it is called, the floating-point operations of one step of the model as it is now, before it is
-    spread: all sequences are alike, so one is counted."""
+def flops_of_run(job: Job) -> Callable[[], int]:
+    """Counts, when it is called, the floating-point operations of all steps of the model as it is now, before it is
+    spread."""
     shape = copy.deepcopy(job.model).to("meta")
-    one = job.sequences.batch(np.zeros(1, np.int64), job.run.seed, 0)
-    return lambda: job.optim.sequences_per_step * count_flops(shape, one, twice=job.loss.compares)
+    return lambda: count_flops_of_run(shape, job.sequences, job.optim, job.run.seed, twice=job.loss.compares)
 
 
 def prepare(job: Job) -> "Step":
@@ -108,8 +107,8 @@ class Step:
         met = LightningEnvironment()  # the processes have met already: Fabric need not look for SLURM or torchrun
         self._fabric = Fabric(accelerator=job.choices.device, devices=devices, precision=precision, plugins=[met])
         self._loss = job.loss.to(self._fabric.device, next(job.model.parameters()).dtype)
-        self._share = job.mesh.share(job.optim.sequences_per_step)
-        self._passes = micro_steps(self._share.stop - self._share.start, job.parallel.sequences_per_device)
+        share = job.mesh.share(job.optim.sequences_per_step)
+        self._passes = micro_steps(share.stop - share.start, job.parallel.sequences_per_device)
         self._precision = Precision.DTYPE[job.choices.precision]
         self._noisy = has_dropout(job.model)
         self._before: Taken | None = None
@@ -155,7 +154,8 @@ class Step:
         arrays = {**batch.inputs, "targets": batch.targets}
         if self._noisy:
             arrays["noise"] = batch.keys.view("int64")
-        parts = {name: self._to_device(array[self._share]).chunk(self._passes) for name, array in arrays.items()}
+        share = self._job.mesh.share(len(batch.targets))
+        parts = {name: self._to_device(array[share]).chunk(self._passes) for name, array in arrays.items()}
         for number in range(self._passes):
             inputs: dict[str, Any] = {name: chunks[number] for name, chunks in parts.items()}
             if self._job.mesh.sizes["context"] > 1:

@@ -4,8 +4,6 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from train.batches import check_order, order_digest
 from train.config import config_digest
 from train.libre.audit import free
@@ -14,7 +12,7 @@ from train.libre.audit.subject import Subject
 from train.optim import schedule_factor
 from train.records import digest_file
 from train.release import code_digest
-from train.run import count_flops
+from train.run import count_flops_of_run
 
 _ROOMS = {"data": "documents", "training": "run", "evaluation": "evaluate", "inference": "sample"}
 
@@ -105,8 +103,7 @@ def cost(subject: Subject) -> Answer:
     seen = recipe.optim.steps * recipe.optim.sequences_per_step * sequences.text_tokens
     if outcome["tokens"] != seen:
         return failed(f"{outcome['tokens']} tokens are stated, the config gives {seen}")
-    one = count_flops(model, sequences.batch(np.zeros(1, np.int64), recipe.run.seed, 0), twice=loss.compares)
-    flops = float(recipe.optim.steps * recipe.optim.sequences_per_step * one)
+    flops = float(count_flops_of_run(model, sequences, recipe.optim, recipe.run.seed, twice=loss.compares))
     if abs(flops / outcome["flops"] - 1) > 1e-6:
         return failed(f"{outcome['flops']:.3g} operations are stated, the config gives {flops:.3g}")
     lacking = [key for key in ("kwh", "kg_co2e", "eur") if not isinstance(outcome.get(key), int | float)]
