@@ -194,9 +194,9 @@ IDEAS = {
     "Muon's momentum 0.9": Idea(("optim.momentum=0.9",)),
     "Muon's momentum 0.98": Idea(("optim.momentum=0.98",)),
     "momentum 0.9 and beta1 0.8": Idea(SHORT),
-    "the same, and half the length in the first third": Idea((*SHORT, "optim.halved_share=0.3333")),
-    "the same, and half the length in the first half": Idea((*SHORT, "optim.halved_share=0.5")),
-    "the same, and two Newton-Schulz steps": Idea((*SHORT, "optim.newton_schulz_steps=2")),
+    "both and half the length in the first third": Idea((*SHORT, "optim.halved_share=0.3333")),
+    "both and half the length in the first half": Idea((*SHORT, "optim.halved_share=0.5")),
+    "both and two Newton-Schulz steps": Idea((*SHORT, "optim.newton_schulz_steps=2")),
     "AdamW's beta2 0.99": Idea(("optim.beta2=0.99",)),
     "cosine": Idea(("optim.schedule=cosine",)),
 }

@@ -67,9 +67,7 @@ def profile(words: list[str], steps: int, choices: Choices, peak: float) -> dict
         parallel=config.parallel, choices=choices, config_digest="", **_silent(),
     )  # fmt: skip
     count = config.optim.sequences_per_step
-    first = config.optim.halved_steps  # of those that read whole sequences
-    one = job.sequences.batch(order(0, 0, sequences=9, sequences_per_step=1), 0, first)
-    flops = count * count_flops(job.model, one)
+    flops = count * count_flops(job.model, job.sequences.batch(order(0, 0, sequences=9, sequences_per_step=1), 0, 0))
     clock, take_step, clip = Clock(), prepare(job), loop.clip_gradients
     warm_up = min(3, steps // 3)
     _watch(take_step, clock)
@@ -79,7 +77,7 @@ def profile(words: list[str], steps: int, choices: Choices, peak: float) -> dict
         start = now()
         loop.clip_gradients = clock.timed("clip", clip)
         numbers = order(0, step, sequences=len(job.sequences), sequences_per_step=count)
-        batch = clock.timed("data", job.sequences.batch)(numbers, 0, first + step)
+        batch = clock.timed("data", job.sequences.batch)(numbers, 0, step)
         take_step(step + 1, batch).read()
         rows.append({**clock.seconds, "step": now() - start})
     loop.clip_gradients = clip

@@ -50,14 +50,12 @@ def test_tiny_is_what_the_contract_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "rate", "halved"),
-    [("llama", 0.02, 0.33), ("t5", 0.02, 0), ("xlnet", 0.02, 0), ("bert", 0.003, 0), ("bert optim=muon", 0.003, 0)],
+    ("words", "rate"), [("llama", 0.02), ("t5", 0.02), ("bert", 0.003), ("bert optim=muon", 0.003)]
 )
-def test_bert_learns_at_its_own_rate_and_only_next_tokens_from_halves(words: str, rate: float, halved: float) -> None:
+def test_bert_learns_at_its_own_rate(words: str, rate: float) -> None:
     """At the rate of the others it stays at its unigram (LOG.md)."""
     family, *more = words.split()
-    optim = compose(["+experiment=tiny", f"model={family}", *more]).optim
-    assert (optim.adamw_lr, optim.halved_share) == (rate, halved)
+    assert compose(["+experiment=tiny", f"model={family}", *more]).optim.adamw_lr == rate
 
 
 def test_the_name_says_which_choices_differ() -> None:
@@ -109,12 +107,24 @@ def test_mistakes_are_named(word: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["model=bert", "model=t5", "model=xlnet", "model.seq_len=255", "tune=sft tune.base=BASE"]
+    "words", ["model=bert", "model=t5", "model=xlnet", "model.seq_len=255", "tune=sft tune.from=BASE"]
 )
 def test_what_cannot_be_halved_says_so(words: str, release: Path) -> None:
     more = words.replace("BASE", str(release)).split()
     with pytest.raises(BadInput, match=r"optim\.halved_share=0\.5"):
         compose(["+experiment=tiny", *more, "optim.halved_share=0.5"])
+
+
+@pytest.mark.parametrize("experiment", ["tiny", "speedrun"])
+def test_who_asks_for_no_halves_is_never_told_of_them(experiment: str, release: Path) -> None:
+    halved = {family: 0.33 * (FAMILIES[family].OBJECTIVE == "causal") for family in FAMILIES}
+    for family, share in halved.items():
+        assert compose([f"+experiment={experiment}", f"model={family}"]).optim.halved_share == share
+    odd = ["model.seq_len=255", "optim.sequences_per_step=32"]
+    assert compose([f"+experiment={experiment}", *odd]).optim.halved_share == 0
+    for words in (["tune=sft"], ["tune=dpo"], ["tune=sft", "optim=muon_tiny"]):
+        config = compose([f"+experiment={experiment}", *words, f"tune.from={release}"])
+        assert config.optim.halved_share == 0
 
 
 def test_a_typo_in_a_file_is_named(tmp_path, monkeypatch) -> None:

@@ -84,8 +84,9 @@ class Batch:
     """The sequences of one step.
 
     `inputs`: what the model's `hidden` takes, by name, each (B, ...); `targets`: (B, P) int64, IGNORE where nothing is
-    to be predicted; `keys`: (B,) uint64, from which all randomness of a sequence in this step follows; `sequences`:
-    (B,) int64, the sequences' numbers in the corpus, to name them when something goes wrong.
+    to be predicted; `keys`: (B,) uint64, from which all randomness of a row in this step follows; `sequences`: int64,
+    the sequences' numbers in the corpus, to name them when something goes wrong: (B,), or half as many as there are
+    rows, where these are halves of sequences.
     """
 
     inputs: Mapping[str, npt.NDArray[Any]]

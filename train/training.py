@@ -99,7 +99,7 @@ def plan_of(config: Config, replicas: Replicas, device: str) -> Plan:
     if config.tune.on and plan.sizes["tensor"] * plan.sizes["context"] > 1:
         raise BadInput(f"tune: goes along parallel.replicate and parallel.shard alone, as yet, and not {plan}")
     check_axes(model, plan, low=config.precision == "float8")
-    check_length(config.model.seq_len // (2 if config.optim.halved_steps else 1), plan.sizes["context"])
+    check_length(config.optim.shortest(config.model.seq_len), plan.sizes["context"])
     _check_size(parameters * (_TUNED if config.tune.on else _TRAINED), plan, memory)
     return plan
 

@@ -58,7 +58,8 @@ def job_for(case: dict[str, Any], replicas: Replicas) -> Job:
     plan = choose_plan(
         config.parallel, replicas.count, parameters=1, memory=1e9, sequences_per_step=config.optim.sequences_per_step
     )
-    sequences = replace(needs.sequences(), with_documents=getattr(config.model, "within_documents", False))
+    within = getattr(config.model, "within_documents", False)
+    sequences = replace(needs.sequences(), with_documents=within, halved_steps=config.optim.halved_steps)
     folder = Path(case["folder"])
     folder.mkdir(parents=True, exist_ok=True)
     with torch.device("meta"):

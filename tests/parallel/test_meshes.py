@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.parallel.cases import FAMILIES, initial_of, take, train_one
+from tests.parallel.cases import FAMILIES, initial_of, job_for, take, train_one
 from tests.parallel.ranks import on_ranks
+from train.parallel import Replicas
 from train.records import read_json, write_json
 
 DECODERS = [name for name in FAMILIES if name not in {"bert", "t5", "xlnet"}]
@@ -55,6 +57,8 @@ def test_halves_are_shared_out_as_sequences_are(tmp_path: Path) -> None:
     """A first step of halves, then one of whole sequences."""
     pairs = [("gpt2", {"replicate": 2}), ("llama", {"shard": 2}), ("bloom", {"context": 2})]
     asked = cases(tmp_path, pairs, "float64", words=["optim.halved_share=0.25"])
+    rows = [len(job_for(asked[0], Replicas()).sequences.batch(np.arange(4), 0, step).targets) for step in (0, 1)]
+    assert rows == [8, 4]
     for case, found in zip(asked, on_ranks(2, "tests.parallel.cases:take_all", asked), strict=True):
         assert_close(case, found, tmp_path / "alone")
 

@@ -20,6 +20,11 @@ from train.recipe import Run, run_recipe
 from train.run import RunFolder
 
 
+def halved_run(school: Path, runs: Path, *more: str) -> list[str]:
+    """The small run, its first half in halves of sequences: it may be stopped on either side."""
+    return small_run(school, runs, "optim.halved_share=0.5", *more)
+
+
 def start(words: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "train", *words], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -48,14 +53,14 @@ def outcome(words: list[str]) -> dict:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
     folder = tmp_path_factory.mktemp("undisturbed")
     school = write_school(folder / "school")
-    words = small_run(school, folder / "runs")
+    words = halved_run(school, folder / "runs")
     return school, finish(words)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_saves_first(undisturbed: tuple[Path, dict], tmp_path: Path, number: int) -> None:
     school, wanted = undisturbed
-    words = small_run(school, tmp_path, "run.checkpoint_every=1000", "run.log_every=1")
+    words = halved_run(school, tmp_path, "run.checkpoint_every=1000", "run.log_every=1")
     process = start(words)
     metrics = tmp_path / "small" / "metrics.jsonl"
     wait_for(lambda: metrics.is_file() and len(metrics.read_text().splitlines()) > 2, process)
@@ -82,8 +87,8 @@ def test_compiled_and_on_two_threads_as_tiny_is(tmp_path: Path) -> None:
     """Killed once after a checkpoint, compiled and with several threads."""
     school = write_school(tmp_path / "school")
     more = ("run.compile=blocks", "run.threads=2")
-    wanted = finish(small_run(school, tmp_path / "whole", *more))
-    words = small_run(school, tmp_path / "killed", *more)
+    wanted = finish(halved_run(school, tmp_path / "whole", *more))
+    words = halved_run(school, tmp_path / "killed", *more)
     process = start(words)
     wait_for((tmp_path / "killed" / "small" / "checkpoints" / "step-000010").exists, process)
     process.kill()
@@ -93,7 +98,7 @@ def test_compiled_and_on_two_threads_as_tiny_is(tmp_path: Path) -> None:
 
 def test_a_signal_during_an_evaluation_saves_too(undisturbed: tuple[Path, dict], tmp_path: Path) -> None:
     school, wanted = undisturbed
-    words = small_run(school, tmp_path, "run.checkpoint_every=1000", "run.prompts=[a,b,c,d,e,f,g,h]")
+    words = halved_run(school, tmp_path, "run.checkpoint_every=1000", "run.prompts=[a,b,c,d,e,f,g,h]")
     process = start(words)
     metrics = tmp_path / "small" / "metrics.jsonl"
     wait_for(lambda: metrics.is_file() and '"step": 10,' in metrics.read_text(), process)
@@ -109,10 +114,10 @@ def test_a_signal_during_an_evaluation_saves_too(undisturbed: tuple[Path, dict],
 def test_killed_at_ten_random_moments(undisturbed: tuple[Path, dict], tmp_path: Path) -> None:
     """SIGKILL, wherever it hits: in the documents, the tokens, a checkpoint, the evaluation or the release."""
     school, wanted = undisturbed
-    words = small_run(school, tmp_path)
+    words = halved_run(school, tmp_path)
     chance = random.Random(os.environ.get("FUSEE_KILL_SEED", "2"))
     begun = time.monotonic()
-    finish(small_run(school, tmp_path / "timed"))
+    finish(halved_run(school, tmp_path / "timed"))
     whole = time.monotonic() - begun
     killed = starts = 0
     while killed < 10:
@@ -134,7 +139,7 @@ def test_killed_at_ten_random_moments(undisturbed: tuple[Path, dict], tmp_path: 
 def test_a_kill_within_each_stage(undisturbed: tuple[Path, dict], tmp_path: Path) -> None:
     """Killed as soon as each stage has begun, one stage after another."""
     school, wanted = undisturbed
-    words = small_run(school, tmp_path)
+    words = halved_run(school, tmp_path)
     run = tmp_path / "small"
     moments = ["documents", "tokens", "checkpoints/step-000010", "done/training.json", ".release.tmp"]
     for moment in moments:
@@ -181,7 +186,7 @@ def test_a_change_of_mind_before_the_training_keeps_what_does_not_follow_from_it
 def test_a_kill_while_old_checkpoints_are_deleted(undisturbed: tuple[Path, dict], tmp_path: Path) -> None:
     """The last step is saved, one that should have gone is still there, or half of it."""
     school, wanted = undisturbed
-    words = small_run(school, tmp_path)
+    words = halved_run(school, tmp_path)
     finish(words)
     run = tmp_path / "small"
     last = run / "checkpoints" / "step-000024"
@@ -198,19 +203,19 @@ def test_a_kill_while_old_checkpoints_are_deleted(undisturbed: tuple[Path, dict]
 
 def test_exact_is_not_kept_where_it_is_no_longer_asked_for(school: Path, tmp_path: Path) -> None:
     for numerics in ("exact", "fast"):
-        config = compose([*small_run(school, tmp_path), f"numerics={numerics}"])
+        config = compose([*halved_run(school, tmp_path), f"numerics={numerics}"])
         assert Run(config, tmp_path / "small", Replicas()).machine.exact == (numerics == "exact")
 
 
 def test_micro_batches_and_a_second_command(undisturbed: tuple[Path, dict], capsys, tmp_path: Path) -> None:
     """A finished run started again does nothing; another split of the step into passes gives the same loss."""
     school, _ = undisturbed
-    words = small_run(school, tmp_path)
+    words = halved_run(school, tmp_path)
     first = run_recipe(compose(words))
     capsys.readouterr()
     again = run_recipe(compose(words))
     assert first == again
     assert capsys.readouterr().out.count("done") == 5
-    other = run_recipe(compose([*small_run(school, tmp_path / "other"), "parallel.sequences_per_device=1"]))
+    other = run_recipe(compose([*halved_run(school, tmp_path / "other"), "parallel.sequences_per_device=1"]))
     a, b = (record["results"]["bits_per_byte"]["total"] for record in (first, other))
     assert a == pytest.approx(b, rel=1e-3)

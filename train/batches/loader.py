@@ -101,6 +101,7 @@ class Sequences:
 
 def _halves(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """(B, T) -> (2 B, T / 2), the halves of a row one behind the other."""
+    assert array.shape[1] % 2 == 0, array.shape
     return array.reshape(-1, array.shape[1] // 2)
 
 

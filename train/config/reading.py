@@ -28,7 +28,7 @@ from train.records import BadInput, printable
 from train.release import ReleaseConfig
 from train.run import LoggerConfig, RunConfig
 from train.tokens import TokenizerConfig
-from train.tune import open_base
+from train.tune import TuneName, open_base
 
 _NAMING = {"experiment", "data", "tokenizer", "model", "objective", "optim", "numerics", "tune"}
 _OWN_KEYS = re.compile(r"data\.sources\.\w+\.(fields|where|licence_names)\.")
@@ -62,13 +62,14 @@ def _masked(filled: float, said: float, *, _root_: Any) -> float:
     return filled if _root_.objective.name is ObjectiveName.masked else said
 
 
-def _causal(one: float, other: float, *, _root_: Any) -> float:
-    """${causal:A,B} in a YAML file: A where each next token is predicted, B in all else."""
-    return one if _root_.objective.name is ObjectiveName.causal else other
+def _halves(share: float, *, _root_: Any) -> float:
+    """${halves:SHARE} in a YAML file: SHARE where sequences can be read in halves (schema.py), 0 elsewhere."""
+    causal, tuned = _root_.objective.name is ObjectiveName.causal, _root_.tune.name is not TuneName.none
+    return share if causal and not tuned and _root_.model.seq_len % 2 == 0 else 0.0
 
 
 OmegaConf.register_new_resolver("masked", _masked)
-OmegaConf.register_new_resolver("causal", _causal)
+OmegaConf.register_new_resolver("halves", _halves)
 OmegaConf.register_new_resolver("sequences", _sequences)
 OmegaConf.register_new_resolver("times", _times)
 

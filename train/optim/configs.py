@@ -68,6 +68,10 @@ class OptimConfig:
         """How many steps, from the first, read sequences in halves."""
         return round(self.halved_share * self.steps)
 
+    def shortest(self, seq_len: int) -> int:
+        """The tokens of the shortest row that a step reads, of sequences of `seq_len`."""
+        return seq_len // 2 if self.halved_steps else seq_len
+
 
 def schedule_factor(config: OptimConfig, step: int) -> float:
     """What the learning rates are multiplied by at `step` (0 is the first).

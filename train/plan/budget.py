@@ -36,10 +36,10 @@ def afford(needs: Needs, flops: float) -> tuple[Estimate, list[str]]:
 def _at(needs: Needs, heads: int) -> tuple[Estimate, list[str]]:
     """A model of so many heads of 64, trained on as many tokens as its size asks for."""
     shape = _shape(heads)
-    optim = replace(needs.optim, steps=1, warmup_steps=0)
-    one = count(replace(needs, model=replace(needs.model, **shape), optim=optim))
+    shaped = replace(needs, model=replace(needs.model, **shape))
+    one = count(replace(shaped, optim=replace(needs.optim, steps=1, warmup_steps=0)))
     steps = max(1, _TOKENS_A_PARAMETER * one.parameters // one.tokens)
-    whole = replace(one, tokens=steps * one.tokens, flops=steps * one.flops, six_nd=steps * one.six_nd)
+    whole = count(replace(shaped, optim=replace(needs.optim, steps=steps, warmup_steps=0)))
     return whole, [f"model.{key}={value}" for key, value in shape.items()] + [f"optim.steps={steps}"]
 
 

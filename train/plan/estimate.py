@@ -48,7 +48,8 @@ def count(needs: Needs) -> Estimate:
     """The same without memory, at once."""
     with torch.device("meta"):
         model = build_model(needs.model)
-    sequences, steps, per_step = needs.sequences(), needs.optim.steps, needs.optim.sequences_per_step
+    sequences = replace(needs.sequences(), halved_steps=needs.optim.halved_steps)
+    steps, per_step = needs.optim.steps, needs.optim.sequences_per_step
     parameters = sum(p.numel() for p in model.parameters())
     flops = count_flops_of_run(model, sequences, needs.optim)
     tokens = steps * per_step * sequences.text_tokens

@@ -19,7 +19,7 @@ from train.loss import NextToken
 from train.model import LanguageModel, build_model, has_dropout
 from train.numerics import Choices, local, piece_of
 from train.optim import make_optimizers
-from train.parallel import AXES, Mesh, Plan, check_axes, cut_batch, micro_steps, spread_model
+from train.parallel import AXES, Mesh, Plan, check_axes, check_length, cut_batch, micro_steps, spread_model
 from train.plan.ledger import Ledger
 from train.plan.needs import Needs
 from train.run import Precision
@@ -34,6 +34,7 @@ def memory_of(needs: Needs) -> dict[str, int]:
         model = build_model(needs.model)
     plan = Plan(sizes, "as asked")
     check_axes(model, plan)
+    check_length(needs.optim.shortest(needs.model.seq_len), sizes["context"])
     with _pretended(plan) as mesh:
         spread_model(model, needs.parallel, mesh, _choices(needs, "meta"))
         with FakeTensorMode(allow_non_fake_inputs=True), Ledger() as ledger:
@@ -114,7 +115,7 @@ def _pass(needs: Needs, model: LanguageModel, mesh: Mesh, ledger: Ledger, count:
 def _inputs(needs: Needs, model: LanguageModel, count: int) -> dict[str, Any]:
     """What the model takes of so many sequences, and the targets; of the right shapes and types."""
     sequences = replace(needs.sequences(), with_documents=getattr(needs.model, "within_documents", False))
-    batch = sequences.batch(np.arange(count), 0, needs.optim.halved_steps)  # whole sequences
+    batch = sequences.batch(np.arange(count), 0, 0)
     arrays = {**batch.inputs, "targets": batch.targets}
     if has_dropout(model):
         arrays["noise"] = batch.keys.view("int64")

@@ -27,13 +27,12 @@ class Needs:
     precision: str = "bfloat16"
 
     def sequences(self) -> Sequences:
-        """Sequences of invented tokens, as many as one likes."""
+        """Sequences of invented tokens, as many as one likes; each step reads them whole."""
         size, sentinels = self.model.vocab_size, range(len(_ROLES), len(_ROLES) + self.sentinels)
         roles = {role: number for number, role in enumerate(_ROLES)}
         plain = np.zeros(size, bool)
         vocabulary = Vocabulary(size, roles, tuple(sentinels), plain, plain)
-        objective, halved = build_objective(self.objective, vocabulary), self.optim.halved_steps
-        return Sequences(_Invented(size), self.model.seq_len, objective, halved_steps=halved)
+        return Sequences(_Invented(size), self.model.seq_len, build_objective(self.objective, vocabulary))
 
 
 class _Invented:

@@ -20,9 +20,10 @@ def check_operations(job: Job) -> None:
     """Take one step with a copy of the model and one sequence. Raises BadInput at an operation that is not known to be
     safe (train/numerics/safe.py): such a run would part from another one without a word."""
     take_step = _trial(job, sequences_per_step=1)
-    batch = job.sequences.batch(np.zeros(1, np.int64), job.run.seed, 0)
-    with OnlySafe(compiled=True):
-        take_step.gradients(batch)
+    for step in {0, job.optim.halved_steps}:  # halves, and a whole sequence
+        batch = job.sequences.batch(np.zeros(1, np.int64), job.run.seed, step)
+        with OnlySafe(compiled=True):
+            take_step.gradients(batch)
     with OnlySafe(compiled=False):
         take_step.move(1)
 
@@ -35,8 +36,9 @@ def flips_per_step(job: Job) -> float:
     """
     size = job.optim.sequences_per_step
     whole, apart = _trial(job, size, size), _trial(job, size, 1)
-    steps = min(job.optim.steps, _WARM_UP + 1)
-    batches = load_batches(job.sequences, seed=job.run.seed, sequences_per_step=size, first_step=0, steps=steps)
+    first = job.optim.halved_steps  # of those that read whole sequences
+    last = first + min(job.optim.steps, _WARM_UP + 1)
+    batches = load_batches(job.sequences, seed=job.run.seed, sequences_per_step=size, first_step=first, steps=last)
     found = 0.0
     for step, batch in enumerate(batches, start=1):
         whole.gradients(batch)

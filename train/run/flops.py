@@ -1,4 +1,4 @@
-"""Floating-point operations of a step, counted product by product as torch's own operators are called.
+"""Floating-point operations of a pass or a whole run, counted product by product as torch's own operators are called.
 
 Each multiplication and each addition of a matrix product counts one; softmax, norms and the optimizer are left out. The
 half of causal attention's scores that is masked is counted too, as in most published figures (PaLM, 2022, appendix B).
