@@ -57,8 +57,8 @@ def test_halves_are_shared_out_as_sequences_are(tmp_path: Path) -> None:
     """A first step of halves, then one of whole sequences."""
     pairs = [("gpt2", {"replicate": 2}), ("llama", {"shard": 2}), ("bloom", {"context": 2})]
     asked = cases(tmp_path, pairs, "float64", words=["optim.halved_share=0.25"])
-    rows = [len(job_for(asked[0], Replicas()).sequences.batch(np.arange(4), 0, step).targets) for step in (0, 1)]
-    assert rows == [8, 4]
+    alone = job_for({**asked[0], "axes": {}}, Replicas()).sequences
+    assert [len(alone.batch(np.arange(4), 0, step).targets) for step in (0, 1)] == [8, 4]
     for case, found in zip(asked, on_ranks(2, "tests.parallel.cases:take_all", asked), strict=True):
         assert_close(case, found, tmp_path / "alone")
 
