@@ -6,9 +6,11 @@ that grows with them: as many layers as the width has 64s, heads of 64, an MLP t
 
 from bisect import bisect_right
 from dataclasses import replace
+from functools import cache
+from math import prod
 from typing import Any
 
-from train.plan.estimate import Estimate, count, with_memory
+from train.plan.estimate import Estimate, count, size, with_memory
 from train.plan.needs import Needs
 from train.records import BadInput
 
@@ -20,27 +22,32 @@ _MOST_HEADS = 128
 def afford(needs: Needs, flops: float) -> tuple[Estimate, list[str]]:
     """(what it takes, the overrides) of the largest model that can be trained with so many operations.
 
+    The rule of thumb says about where it is (6ND for each size: no operation is counted); operations are counted from there.
     Raises BadInput if not even the smallest can.
     """
     if needs.model.name != "llama":
         raise BadInput(f"--budget reckons for model=llama; a {needs.model.name}'s shape is for you to choose")
     sizes = range(2, _MOST_HEADS + 1)
-    fits = bisect_right(sizes, flops, key=lambda heads: _at(needs, heads)[0].flops)
-    if not fits:
+    counted = cache(lambda place: count(_at(needs, sizes[place])[0]))
+    place = max(bisect_right(sizes, flops, key=lambda heads: 6 * prod(size(_at(needs, heads)[0]))) - 1, 0)
+    while place and counted(place).flops > flops:
+        place -= 1
+    while place + 1 < len(sizes) and counted(place + 1).flops <= flops:
+        place += 1
+    if counted(place).flops > flops:
         raise BadInput("--budget: not enough for a model of width 128; a run of a minute is +experiment=smoke")
-    found, words = _at(needs, sizes[fits - 1])
-    shaped = replace(needs, model=replace(needs.model, **_shape(sizes[fits - 1])))
-    return with_memory(found, shaped), words
+    shaped, words = _at(needs, sizes[place])
+    return with_memory(counted(place), shaped), words
 
 
-def _at(needs: Needs, heads: int) -> tuple[Estimate, list[str]]:
+def _at(needs: Needs, heads: int) -> tuple[Needs, list[str]]:
     """A model of so many heads of 64, trained on as many tokens as its size asks for."""
     shape = _shape(heads)
-    shaped = replace(needs, model=replace(needs.model, **shape))
-    one = count(replace(shaped, optim=replace(needs.optim, steps=1, warmup_steps=0)))
-    steps = max(1, _TOKENS_A_PARAMETER * one.parameters // one.tokens)
-    whole = count(replace(shaped, optim=replace(needs.optim, steps=steps, warmup_steps=0)))
-    return whole, [f"model.{key}={value}" for key, value in shape.items()] + [f"optim.steps={steps}"]
+    model, optim = replace(needs.model, **shape), replace(needs.optim, steps=1, warmup_steps=0)
+    parameters, tokens = size(replace(needs, model=model, optim=optim))
+    steps = max(1, _TOKENS_A_PARAMETER * parameters // tokens)
+    trained = replace(needs, model=model, optim=replace(optim, steps=steps))
+    return trained, [f"model.{key}={value}" for key, value in shape.items()] + [f"optim.steps={steps}"]
 
 
 def _shape(heads: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from train.model import build_model
+from train.model import LanguageModel, build_model
 from train.plan.memory import memory_of
 from train.plan.needs import Needs
 from train.run import count_flops_of_run
@@ -46,14 +46,22 @@ def estimate(needs: Needs) -> Estimate:
 
 def count(needs: Needs) -> Estimate:
     """The same without memory, at once."""
-    with torch.device("meta"):
-        model = build_model(needs.model)
+    parameters, tokens = size(needs)
     sequences = replace(needs.sequences(), halved_steps=needs.optim.halved_steps)
-    steps, per_step = needs.optim.steps, needs.optim.sequences_per_step
-    parameters = sum(p.numel() for p in model.parameters())
-    flops = count_flops_of_run(model, sequences, needs.optim)
-    tokens = steps * per_step * sequences.text_tokens
+    flops = count_flops_of_run(_outline(needs), sequences, needs.optim)
     return Estimate(parameters, tokens, float(flops), 6.0 * parameters * tokens)
+
+
+def size(needs: Needs) -> tuple[int, int]:
+    """(parameters, tokens of the whole run): no operation is counted."""
+    parameters = sum(p.numel() for p in _outline(needs).parameters())
+    return parameters, needs.optim.steps * needs.optim.sequences_per_step * needs.sequences().text_tokens
+
+
+def _outline(needs: Needs) -> LanguageModel:
+    """The model without its numbers."""
+    with torch.device("meta"):
+        return build_model(needs.model)
 
 
 def with_memory(counted: Estimate, needs: Needs) -> Estimate:
