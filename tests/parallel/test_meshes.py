@@ -42,25 +42,20 @@ def assert_close(case: dict[str, Any], found: dict[str, Any], alone: Path) -> No
 
 
 def test_two_processes_along_each_axis(tmp_path: Path) -> None:
-    """Dropout in GPT-2, one key head in a tied Llama, documents in BLOOM, two texts in T5."""
+    """Dropout in GPT-2, one key head in a tied Llama, documents in BLOOM, two texts in T5; a first step of halves."""
     pairs = [
         ("gpt2", {"tensor": 2}), ("llama-one-key", {"tensor": 2}), ("bloom", {"context": 2}), ("t5", {"shard": 2}),
         ("xlnet", {"tensor": 2}), ("bert", {"replicate": 2}),
     ]  # fmt: skip
-    asked = cases(tmp_path, pairs, "float64")
-    for case, found in zip(asked, on_ranks(2, "tests.parallel.cases:take_all", asked), strict=True):
+    causal = [("gpt2", {"replicate": 2}), ("llama", {"shard": 2}), ("bloom", {"context": 2})]
+    asked = cases(tmp_path / "whole", pairs, "float64")
+    halved = cases(tmp_path / "halved", causal, "float64", words=["optim.halved_share=0.25"])
+    sequences = job_for({**halved[0], "axes": {}}, Replicas()).sequences
+    assert [len(sequences.batch(np.arange(4), 0, step).targets) for step in (0, 1)] == [8, 4]
+    both = asked + halved
+    for case, found in zip(both, on_ranks(2, "tests.parallel.cases:take_all", both), strict=True):
         assert next(iter(case["axes"])) in found["plan"]
-        assert_close(case, found, tmp_path / "alone")
-
-
-def test_halves_are_shared_out_as_sequences_are(tmp_path: Path) -> None:
-    """A first step of halves, then one of whole sequences."""
-    pairs = [("gpt2", {"replicate": 2}), ("llama", {"shard": 2}), ("bloom", {"context": 2})]
-    asked = cases(tmp_path, pairs, "float64", words=["optim.halved_share=0.25"])
-    alone = job_for({**asked[0], "axes": {}}, Replicas()).sequences
-    assert [len(alone.batch(np.arange(4), 0, step).targets) for step in (0, 1)] == [8, 4]
-    for case, found in zip(asked, on_ranks(2, "tests.parallel.cases:take_all", asked), strict=True):
-        assert_close(case, found, tmp_path / "alone")
+        assert_close(case, found, Path(case["folder"]).parent / "alone")
 
 
 ALL_AXES: dict[int, list[tuple[dict[str, int], list[str]]]] = {

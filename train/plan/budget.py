@@ -22,7 +22,7 @@ _MOST_HEADS = 128
 def afford(needs: Needs, flops: float) -> tuple[Estimate, list[str]]:
     """(what it takes, the overrides) of the largest model that can be trained with so many operations.
 
-    The rule of thumb says about where it is (6ND for each size: no operation is counted); operations are counted from there.
+    The rule of thumb, 6ND, says about where it is; operations are counted from there.
     Raises BadInput if not even the smallest can.
     """
     if needs.model.name != "llama":
