@@ -2,6 +2,7 @@
 
 import csv
 import os
+import tempfile
 from pathlib import Path
 
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -16,6 +17,7 @@ from train.numerics import uniform_integers
 HOOK = install_import_hook(["train.model", "train.loss", "train.sample"], "beartype.beartype")
 
 os.environ.setdefault("WANDB_MODE", "offline")
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="fusee-state-")  # what tests remake is nobody's
 ROOT = Path(__file__).parent.parent
 
 _STEMS = "ar bel cor dan el far gor hal in jor kel lum mar nor ol par quin ros sal tor ul ven wor yel zan".split()  # noqa: SIM905

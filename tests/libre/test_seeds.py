@@ -11,7 +11,7 @@ from train.__main__ import main
 from train.evaluate import prediction_bounds
 from train.libre import audit, rebuild
 from train.libre.audit import Status
-from train.records import read_json, write_json
+from train.records import digest_json, read_json, write_json
 
 OTHER = {"float32": "bfloat16", "bfloat16": "float32"}
 
@@ -70,7 +70,8 @@ def test_a_score_outside_the_bounds_is_a_failure(seeded: Path, tmp_path: Path) -
         "parted_at": 3,
         "score": 99.0,
     }
-    write_json(statement, said)
+    statement.unlink()
+    write_json(statement.with_name(f"R3-{digest_json(said)[:12]}.json"), said)
     assert {finding.id for finding in audit(copy).failed} == {"RUN-02", "RUN-03"}
 
 

@@ -23,7 +23,7 @@ import torch
 
 from train.batches import build_objective
 from train.evaluate import evaluate_texts, is_within, read_texts
-from train.libre.audit import Base, Status, Subject, look_at_inputs
+from train.libre.audit import Base, Status, Subject, look_at_inputs, remember
 from train.model import build_model
 from train.numerics import Choices, Rounding, check_float8, describe_machine, has_compiler
 from train.records import BadInput, digest_json, printable, write_json
@@ -124,6 +124,10 @@ def rebuild(
             write_json(path, sign(statement, read_key(key)) if key else statement)
         except OSError as error:  # the answer of hours is not lost for that
             return replace(found, statement=f"no file: {error}")
+        try:
+            remember(statement, folder)
+        except OSError as error:
+            note(f"not remembered here, so that an audit takes it for somebody else's: {error}")
         return replace(found, statement=str(path))
 
 
@@ -241,6 +245,13 @@ def _job(subject: Subject, run: Path, last: int) -> Job:
         until=last,
         rounding=Rounding(subject.rows(_ROUNDINGS) if _ROUNDINGS in subject.files else ()),
     )
+
+
+def is_made_by_this(folder: Path) -> bool:
+    """Whether a release was made by this very program."""
+    with tempfile.TemporaryDirectory() as work:
+        digest: str = _ingredients(Subject(folder, Path(work)))["code"]["digest"]
+        return digest == code_digest()
 
 
 def run_their_program(folder: Path, words: list[str]) -> int:

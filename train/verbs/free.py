@@ -53,6 +53,13 @@ def audit(words: list[str]) -> int:
     )
     parser.add_argument("--expect", default="", metavar="DIGEST", help="the digest that its publisher told elsewhere")
     parser.add_argument("--key", default="", metavar="ed25519:...", help="the key that its publisher told elsewhere")
+    parser.add_argument(
+        "--witness",
+        action="append",
+        default=[],
+        metavar="ed25519:...",
+        help="the key of one who says that they have remade it, and whom you believe",
+    )
     add_bases(parser)
     parser.add_argument("--attest", default="", metavar="NAME", help="write the answer into attest/audits/, as NAME")
     parser.add_argument("--sign", default="", metavar="KEY", help="sign it with this private key (PEM)")
@@ -61,7 +68,7 @@ def audit(words: list[str]) -> int:
     from train.run import progress
 
     with progress("audit", 0, "check") as bar:
-        found = audit(given.release, given.expect, lambda _: bar.update(1), given.base, given.key)
+        found = audit(given.release, given.expect, lambda _: bar.update(1), given.base, given.key, given.witness)
     write_json(given.json, found.record())
     print(render_audit(found))
     if given.attest:
@@ -79,10 +86,10 @@ def rebuild(words: list[str]) -> int:
     parser.add_argument("--base", type=Path, metavar="FOLDER", help="the model that it was tuned from, if it was")
     parser.add_argument("--trust-code", action="store_true", help="run the program in the release, if it is another")
     given = parser.parse_args(words)
-    from train.libre import rebuild, run_their_program
+    from train.libre import is_made_by_this, rebuild, run_their_program
     from train.run import Stopped, say
 
-    if given.trust_code:
+    if given.trust_code and not is_made_by_this(given.release):
         asked = ["--level", given.level, "--segments", str(given.segments), "--builder", given.builder]
         files = [("--json", given.json), ("--sign", given.sign), ("--base", given.base)]
         asked += [word for option, file in files if file for word in (option, str(Path(file).resolve()))]

@@ -2,6 +2,9 @@
 
 from train.libre.audit.answer import Audit, ask, attest, audit, look_at_inputs, render
 from train.libre.audit.finding import Status
+from train.libre.audit.own import remember
 from train.libre.audit.subject import Base, Subject
 
-__all__ = ["Audit", "Base", "Status", "Subject", "ask", "attest", "audit", "look_at_inputs", "render"]
+__all__ = [
+    "Audit", "Base", "Status", "Subject", "ask", "attest", "audit", "look_at_inputs", "remember", "render"
+]  # fmt: skip

@@ -27,7 +27,6 @@ _MOF = {
     "class I, open science": ("DATA-01", "DATA-02", "DATA-05", "WGT-02"),
 }
 _STRICT = ("DATA-02", "DATA-05", "TOK-01", "CODE-01", "CODE-02", "CODE-03", "WGT-01", "WGT-03", "DEP-01")
-_BY_WORD = {"DATA-07", "CONF-02", "WGT-03"}  # may end as declared or with a person
 _R1 = ("DATA-02", "DATA-03", "TOK-01", "WGT-02")
 
 
@@ -90,10 +89,8 @@ class Audit:
 
     def _lacking(self, needs: tuple[str, ...]) -> list[str]:
         """Of these checks, those that do not hold."""
-        good = {Status.verified, Status.not_applicable}
-        by_word = {Status.declared, Status.person}
-        status = {finding.id: finding.status for finding in self.findings}
-        return [id for id in needs if not (status[id] in good or (id in _BY_WORD and status[id] in by_word))]
+        holds = {finding.id: finding.holds for finding in self.findings}
+        return [id for id in needs if not holds[id]]
 
 
 def _needs_up_to(name: str) -> tuple[str, ...]:
@@ -107,16 +104,18 @@ def audit(
     note: Callable[[str], object] = lambda _: None,
     bases: Sequence[Path] = (),
     key: str = "",
+    witnesses: Sequence[str] = (),
 ) -> Audit:
     """Ask a release everything.
 
     `expect`, `key`: the digest and the key that its publisher told elsewhere; `note` is told each check; `bases`: the
-    release that this one was made from, the one that that was made from, and so on, each audited as well.
+    release that this one was made from, the one that that was made from, and so on, each audited as well; `witnesses`:
+    the keys of those whose word is believed that they remade it.
 
     Raises BadInput if there is no such folder.
     """
     with tempfile.TemporaryDirectory() as work:
-        subject = Subject(folder, Path(work), [_base(bases[0], bases[1:], note)] if bases else [])
+        subject = Subject(folder, Path(work), [_base(bases[0], bases[1:], note)] if bases else [], witnesses)
         findings = []
         for id in CHECKS:
             note(id)
@@ -210,7 +209,7 @@ def render(found: Audit) -> str:
         lines += textwrap.wrap(finding.found, width, initial_indent=" " * 28, subsequent_indent=" " * 28)
     lines += ["", f"Rebuild level: {found.level}  ({_LEVELS[found.level]})", ""]
     lines += [f"{name}: {verdict}" for name, verdict in found.verdicts().items()]
-    todo = [f for f in (*found.findings, found.anchor) if f.status in {Status.failed, Status.not_yet}]
+    todo = [f for f in (*found.findings, found.anchor) if f.is_open]
     if todo:
         lines += ["", "To do:"]
         lines += [f"  {finding.id:9} {finding.mend}" for finding in todo]

@@ -24,6 +24,8 @@ class Status(Enum):
     failed = "failed"
 
 
+BY_WORD = {"DATA-07", "CONF-02", "WGT-03"}  # what no program can see: may end as declared, or with a person
+
 Answer = tuple[Status, str]
 
 
@@ -59,6 +61,17 @@ class Finding:
         """What to do where the answer is no."""
         return WORDS[self.id][1]
 
+    @property
+    def holds(self) -> bool:
+        """Whether it stands against nobody's freedom."""
+        by_word = self.id in BY_WORD and self.status in {Status.declared, Status.person}
+        return by_word or self.status in {Status.verified, Status.not_applicable}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something can be done about it."""
+        return self.status in {Status.failed, Status.not_yet} or (self.status is Status.declared and not self.holds)
+
     def record(self) -> dict[str, str]:
         """As JSON."""
         return {
@@ -66,5 +79,5 @@ class Finding:
             "question": self.question,
             "status": self.status.value,
             "found": self.found,
-            "to_do": self.mend if self.status in {Status.failed, Status.not_yet} else "",
+            "to_do": self.mend if self.is_open else "",
         }

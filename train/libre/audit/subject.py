@@ -19,6 +19,7 @@ from train.documents import SPLITS, Summary, read_documents, read_release_docume
 from train.evaluate import Asked, read_answers
 from train.index import Index, build_index, open_index
 from train.libre.audit.folder import is_pickled, walk
+from train.libre.audit.own import is_own
 from train.libre.audit.shape import shape_of
 from train.libre.tokens import write_tokens
 from train.model import build_model
@@ -46,12 +47,14 @@ class Base:
 
 
 class Subject:
-    """A folder that is asked whether it is free. `work` is a folder of our own, for what is made again."""
+    """A folder that is asked whether it is free. `work` is a folder of our own, for what is made again; `witnesses`:
+    the keys of those whose word about a rebuild is believed.
+    """
 
-    def __init__(self, folder: Path, work: Path, bases: Sequence[Base] = ()) -> None:
+    def __init__(self, folder: Path, work: Path, bases: Sequence[Base] = (), witnesses: Sequence[str] = ()) -> None:
         if not folder.is_dir():
             raise BadInput(f"{printable(str(folder))}: there is no such folder")
-        self.folder, self.work, self.bases = folder, work, bases
+        self.folder, self.work, self.bases, self.witnesses = folder, work, bases, witnesses
         self.files, self.irregular = walk(folder)
 
     def path(self, name: str) -> Path:
@@ -228,13 +231,17 @@ class Subject:
         return found
 
     def rebuilds(self) -> Iterator[dict[str, Any]]:
-        """The statements of those who remade this release; of another release's none."""
+        """The statements of those who remade this release; of another release's none.
+
+        `believed`: it was remade here, or by a witness.
+        """
         for statement, key in self._statements("rebuilds"):
             made, run = statement["predicate"]["buildDefinition"], statement["predicate"]["runDetails"]
             about = {
                 "by": run["builder"]["id"],
                 "on": made["internalParameters"]["environment"]["processor"],
                 "key": key,
+                "believed": is_own(statement) or key in self.witnesses,
             }
             yield run["byproducts"][0]["annotations"] | about
 
@@ -251,6 +258,8 @@ class Subject:
         for name in self.files:
             if name.startswith(f"attest/{kind}/") and name.endswith(".json"):
                 statement, key = self.statement(name)
+                if digest_json(statement)[:12] not in name:
+                    raise BadInput(f"{name}: not the statement whose digest its name bears")
                 if statement["subject"][0]["digest"]["sha256"] == self.record["digest"]:
                     yield statement, key
 

@@ -199,12 +199,13 @@ def segments(subject: Subject) -> Answer:
     known = list(subject.rebuilds())
     if parted := [found for found in known if not found["identical"] and not _within(subject, found)]:
         return failed(f"{_by(parted[0])}: parted at step {parted[0]['parted_at']}")
-    identical = {found["level"]: found for found in known if found["identical"]}
-    if "R3" in identical:
-        return verified("the whole was remade and is identical, so its parts are")
-    if "R2" in identical:
-        return verified(f"{len(identical['R2']['segments'])} segments replayed, identical, {_by(identical['R2'])}")
-    return Status.not_yet, "nobody has replayed a part of it and said so under attest/rebuilds/"
+    identical = [found for found in known if found["identical"] and found["level"] in {"R2", "R3"}]
+    if not identical:
+        return Status.not_yet, "nobody has replayed a part of it and said so under attest/rebuilds/"
+    best = max(identical, key=lambda found: (found["believed"], found["level"]))
+    if best["level"] == "R3":
+        return _on_the_word(best, verified(f"the whole was remade and is identical, so its parts are, {_by(best)}"))
+    return _on_the_word(best, verified(f"{len(best['segments'])} segments replayed, identical, {_by(best)}"))
 
 
 def rebuilds(subject: Subject) -> Answer:
@@ -214,14 +215,23 @@ def rebuilds(subject: Subject) -> Answer:
         return Status.not_yet, "nobody has remade it whole and said so under attest/rebuilds/"
     if parted := [found for found in whole if not found["identical"] and not _within(subject, found)]:
         return failed(f"{_by(parted[0])}: parted at step {parted[0]['parted_at']}")
-    if identical := [found for found in whole if found["identical"]]:
-        return verified(f"remade whole and identical, {'; '.join(map(_by, identical[:3]))}")
-    bounds, found = subject.record["results"]["seeds"], whole[0]
-    return Status.near, (
-        f"remade whole, {_by(found)}: not identical from step {found['parted_at']} on; {found['score']:.4f} bits per "
+    whole.sort(key=lambda found: (found["believed"], found["identical"]), reverse=True)
+    best = whole[0]
+    if best["identical"]:
+        by = [_by(found) for found in whole if found["identical"] and found["believed"] == best["believed"]]
+        return _on_the_word(best, verified(f"remade whole and identical, {'; '.join(by[:3])}"))
+    bounds = subject.record["results"]["seeds"]
+    near = (
+        f"remade whole, {_by(best)}: not identical from step {best['parted_at']} on; {best['score']:.4f} bits per "
         f"byte, between {bounds['low']:.4f} and {bounds['high']:.4f}, which were published beforehand from "
         f"{len(bounds['scores'])} seeds"
     )
+    return _on_the_word(best, (Status.near, near))
+
+
+def _on_the_word(found: dict[str, Any], answer: Answer) -> Answer:
+    """The answer if this rebuild was made here or by a witness; else it is what somebody says."""
+    return answer if found["believed"] else (Status.declared, f"not here, and by no witness of yours: {answer[1]}")
 
 
 def _within(subject: Subject, found: dict[str, Any]) -> bool:
@@ -231,9 +241,9 @@ def _within(subject: Subject, found: dict[str, Any]) -> bool:
 
 
 def _by(found: dict[str, Any]) -> str:
-    """By whom, on what, and that a statement without a signature is worth what its bringer is."""
-    signed = f"signed by {found['key'][:20]}…" if found["key"] else "not signed"
-    return printable(f"by {found['by']} on {found['on']} ({signed})")[:160]
+    """By whom, on what, and the key that signed it."""
+    signed = f"signed by {found['key']}" if found["key"] else "not signed"
+    return printable(f"by {str(found['by'])[:60]} on {str(found['on'])[:60]} ({signed})")
 
 
 def scores(subject: Subject) -> Answer:

@@ -112,11 +112,11 @@ WORDS = {
     ),
     "RUN-02": (
         "do parts of the training give the same again?",
-        "python -m train rebuild RELEASE --level R2",
+        "python -m train rebuild RELEASE --level R2; or --witness KEY, if you believe who has done it and signed it",
     ),
     "RUN-03": (
         "does the whole training give the same again?",
-        "python -m train rebuild RELEASE --level R3",
+        "python -m train rebuild RELEASE --level R3; or --witness KEY, if you believe who has done it and signed it",
     ),
     "EVAL-01": (
         "are the scores true?",
