@@ -27,7 +27,7 @@ BELOW = {
     "tune": {"batches", "documents", "hugging_face", "loss", "model", "release", "tokens"},
     "libre": {
         *("batches", "config", "documents", "evaluate", "hugging_face", "index", "loss", "model", "optim", "release"),
-        *("run", "sample", "scoring", "standards", "tokens", "training", "tune"),
+        *("plan", "run", "sample", "scoring", "standards", "tokens", "training", "tune"),
     },
     "plan": {"batches", "loss", "model", "optim", "parallel", "run", "tokens"},
     "standards": set(),

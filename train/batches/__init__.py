@@ -9,6 +9,7 @@ from train.batches.objectives import (
     Permutation,
     build_objective,
     check_needs,
+    spans_of,
 )
 from train.batches.order import check_order, order, order_digest, whole_order
 
@@ -26,5 +27,6 @@ __all__ = [
     "load_batches",
     "order",
     "order_digest",
+    "spans_of",
     "whole_order",
 ]

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import AliasEvent, YAMLError
 
-from train.batches import ObjectiveConfig, ObjectiveName
+from train.batches import ObjectiveConfig, ObjectiveName, spans_of
 from train.config.base import on_base
 from train.config.choices import config_folder, groups
 from train.config.mistakes import check_words, in_one_line
@@ -68,7 +68,21 @@ def _halves(share: float, *, _root_: Any) -> float:
     return share if causal and not tuned and _root_.model.seq_len % 2 == 0 else 0.0
 
 
+def _gated(size: int, plain: int, *, _root_: Any) -> int:
+    """${gated:A,B} in a YAML file: A for the gated MLP of a Llama, B for the others'."""
+    return size if _root_.model.name == "llama" else plain
+
+
+def _spans(least: int, *, _root_: Any) -> int:
+    """${spans:N} in a YAML file: as many as are taken out of a sequence (T5), and N at least."""
+    objective, size = _root_.objective, _root_.model.seq_len
+    corrupted = objective.name is ObjectiveName.span_corruption and size > 1
+    return max(least, spans_of(objective, size)[1]) if corrupted else least
+
+
 OmegaConf.register_new_resolver("masked", _masked)
+OmegaConf.register_new_resolver("gated", _gated)
+OmegaConf.register_new_resolver("spans", _spans)
 OmegaConf.register_new_resolver("halves", _halves)
 OmegaConf.register_new_resolver("sequences", _sequences)
 OmegaConf.register_new_resolver("times", _times)

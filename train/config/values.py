@@ -52,16 +52,24 @@ def public(values: dict[str, Any]) -> dict[str, Any]:
     """The resolved config without the places of folders on this disk, and without `tune` where nothing is tuned."""
     values = values | {"run": {key: value for key, value in values["run"].items() if key != "folder"}}
     sources = {
-        name: source | {"path": Path(source["path"]).name if Path(source["path"]).exists() else source["path"]}
+        name: source | {"path": _name(source["path"]) if Path(source["path"]).exists() else source["path"]}
         for name, source in values["data"]["sources"].items()
     }
     data = {key: value for key, value in values["data"].items() if key != "cache"}
     release = {key: value for key, value in values.get("release", {}).items() if key != "sign"}
     values = values | {"data": data | {"sources": sources}} | ({"release": release} if release else {})
+    if tasks := values.get("evaluate", {}).get("tasks"):
+        shown = [_name(task) if task.endswith(".yaml") else task for task in tasks]
+        values = values | {"evaluate": values["evaluate"] | {"tasks": shown}}
     if values["tune"]["name"] == "none":
         return {key: value for key, value in values.items() if key != "tune"}
     base = {"base": Path(values["tune"]["base"]).name} if "base" in values["tune"] else {}
     return values | {"tune": values["tune"] | base}
+
+
+def _name(path: str) -> str:
+    """A file's or folder's own name, that of `.` too."""
+    return Path(path).resolve().name or "texts"
 
 
 def to_yaml(values: dict[str, Any]) -> str:

@@ -6,8 +6,12 @@ from train.plan.machines import machines, price_here
 from train.records import Json
 
 
-def cost_of(trained: Json, attempts: Json, forecast: Json, epochs: float, bearable_eur: float) -> dict[str, Any]:
-    """The `cost` of release.json. Failed and resumed attempts are in the seconds and in the number of starts."""
+def cost_of(
+    trained: Json, attempts: Json, forecast: Json, epochs: float, bearable_eur: float, trials: str
+) -> dict[str, Any]:
+    """The `cost` of release.json. Failed and resumed attempts are in the seconds and in the number of starts; `trials`
+    says what other runs cost, as far as the publisher tells.
+    """
     seconds = sum(attempts["seconds"].values())
     outcome = {
         "seconds": round(seconds, 1),
@@ -24,4 +28,4 @@ def cost_of(trained: Json, attempts: Json, forecast: Json, epochs: float, bearab
         "machines": [machine.price(trained["flops"]).record() for machine in machines()],
         "bearable_eur": bearable_eur,
     }
-    return {"forecast": forecast, "outcome": outcome, "attempts": attempts["starts"], "again": again}
+    return {"forecast": forecast, "outcome": outcome, "attempts": attempts["starts"], "trials": trials, "again": again}

@@ -72,14 +72,16 @@ def _write_samples(folder: Path) -> None:
 
 def _cost(run: Run, trained: Json, tokens: Json) -> Json:
     forecast, epochs = read_json(run.folder / "forecast.json"), trained["tokens"] / tokens["train"]["tokens"]
-    return cost_of(trained, run.record.attempts(), forecast, epochs, run.config.release.bearable_eur)
+    told = run.config.release
+    return cost_of(trained, run.record.attempts(), forecast, epochs, told.bearable_eur, told.trials)
 
 
 def _choices(values: Json) -> list[dict[str, Any]]:
-    """The choices that carry their reason, beside what stands in their place where nothing is chosen."""
+    """What carries its reason, and what is not as usual, beside what stands in its place where nothing is chosen."""
     usual = resolved(compose([]))
+    rooms = [(room, values[room]) for room in ("data", "model", "optim", "tune") if room in values]
     return [
-        {"key": room, "value": values[room]["name"], "default": usual[room]["name"], "why": values[room]["why"]}
-        for room in ("data", "model", "optim", "tune")
-        if values.get(room, {}).get("why")
+        {"key": room, "value": chosen["name"], "default": usual[room]["name"], "why": chosen["why"]}
+        for room, chosen in rooms
+        if chosen["why"] or chosen["name"] != usual[room]["name"]
     ]

@@ -88,7 +88,7 @@ def publish(parts: Ingredients, folder: Path, note: Callable[[str], object] = la
         assert not (wrong := unlike_schema(record | {"digest": "0" * 64})), wrong
         key = read_key(parts.config.sign) if parts.config.sign else None
         signing = None if key is None else lambda statement: sign(statement, key)
-        sealed = seal(draft, record, lambda whole: build_record(whole, used["packages"]), signing)
+        sealed = seal(draft, record, lambda whole: build_record(whole, parts.recipe, used["packages"]), signing)
         if folder.exists():
             folder.rename(old)
         draft.rename(folder)
@@ -210,7 +210,7 @@ def _write_standards(parts: Ingredients, record: dict[str, Any], packages: list[
     write_json(draft / "standards" / "spdx.json", spdx(record, recipe, summary, packages))
     texts = {
         "standards/eu-summary.md": eu_summary(record, recipe, summary),
-        "standards/osaid.md": osaid(record, summary),
+        "standards/osaid.md": osaid(record, recipe, summary),
         "standards/mof.yml": mof(record, summary),
         **reuse(record, summary, (draft / "LICENSE").read_text("utf-8")),
     }

@@ -144,7 +144,7 @@ The model repeats names and passages of its training text. {schooling(record)}; 
 {cost["tokens"]:,} tokens ({cost["epochs"]} epochs) in {cost["training_seconds"]} s of training, {cost["flops"]:.3g}
 floating-point operations, peak memory {cost["peak_memory_gb"]} GB, on: {text(record["environment"]["processor"])},
 {record["environment"]["cores"]} cores. From documents to release: {cost["seconds"]} s, {record["cost"]["attempts"]}
-start(s). Forecast before the run: {record["cost"]["forecast"]["training_seconds"]} s of training.
+start(s). Runs that came before it, as trials: {text(config.trials)}. Forecast before the run: {record["cost"]["forecast"]["training_seconds"]} s of training.
 Electricity {cost["kwh"]:.4f} kWh, {cost["kg_co2e"]:.4f} kg CO2e, {cost["eur"]:.4f} euros; {cost["energy"]}.
 
 To do the training again:

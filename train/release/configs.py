@@ -14,7 +14,8 @@ class ReleaseConfig:
     `sign`: a private ed25519 key (PEM) that signs the build record; its place is not published. `seeds`: 3 or more
     train as many models and publish how far their scores lie apart: a rebuild that is not identical is judged by it.
     `made_from`: the release that this one remakes, and what was changed (`python -m train remake` writes it).
-    `bearable_eur`: what the publisher holds that somebody else could spend to do it again.
+    `bearable_eur`: what the publisher holds that somebody else could spend to do it again. `trials`: what the runs cost
+    that came before this one and are not published.
     """
 
     version: str = field(default="1.0.0", metadata=MACHINE)
@@ -26,6 +27,7 @@ class ReleaseConfig:
     seeds: int = field(default=1, metadata=MACHINE)
     made_from: dict[str, str] = field(default_factory=dict, metadata=MACHINE)
     bearable_eur: float = field(default=100.0, metadata=MACHINE)
+    trials: str = field(default="not stated (release.trials says)", metadata=MACHINE)
     purpose: str = field(
         default=(
             "Teaching and research: to see, remake and change every step between documents and a language model, on an "
@@ -44,6 +46,6 @@ class ReleaseConfig:
     def __post_init__(self) -> None:
         if self.seeds not in {1, *range(_FEWEST, _MOST + 1)}:
             raise BadInput(f"release.seeds={self.seeds}: 1, or from {_FEWEST} to {_MOST}: two say nothing of chance")
-        for name in ("version", "weights_licence", "publisher", "contact", "purpose", "not_for"):
+        for name in ("version", "weights_licence", "publisher", "contact", "trials", "purpose", "not_for"):
             if not getattr(self, name).strip():
                 raise BadInput(f"release.{name} is empty: every field of a card is filled")

@@ -2,7 +2,8 @@
 
 done/STAGE.json   what a stage was made from (a digest) and what came out; written when its outputs are complete
 config.json       the recipe's part of the config: a folder with weights never changes it
-attempts.json     starts, seconds by stage, peak memory
+attempts.json     starts, seconds by stage (of all attempts, but for what a kill of the training lost since its last
+                  checkpoint), peak memory
 """
 
 import shutil
@@ -55,9 +56,12 @@ class RunFolder:
             if done["inputs"] != key and name in _INTO_THE_WEIGHTS:
                 self._refuse_if_trained(f"its {name} were made from other inputs")
         start = time.perf_counter()
-        outputs = dict(make())
-        seconds = time.perf_counter() - start
-        self._count_cost(name, max(seconds, outputs.get("seconds", 0.0)))  # training knows of earlier attempts
+        outputs: dict[str, Any] = {}
+        try:
+            outputs = dict(make())
+        finally:
+            seconds = time.perf_counter() - start
+            self._count_cost(name, seconds, outputs.get("seconds", 0.0))
         write_json(record, {"inputs": key, "outputs": outputs})
         say(f"{name:<10} {seconds:.0f} s")
         return outputs
@@ -91,9 +95,10 @@ class RunFolder:
         if list_checkpoints(self.path / "checkpoints"):
             raise BadInput(f"{self.path}: {why}; nothing was changed. Choose another run.name, or delete the folder")
 
-    def _count_cost(self, name: str, seconds: float) -> None:
+    def _count_cost(self, name: str, seconds: float, known: float) -> None:
+        """`seconds` more; or `known` in all, as a training counts through kills."""
         attempts = self.attempts()
-        attempts["seconds"][name] = round(seconds, 1)
+        attempts["seconds"][name] = round(max(attempts["seconds"].get(name, 0.0) + seconds, known), 1)
         attempts["peak_memory_gb"] = max(attempts["peak_memory_gb"], round(peak_memory_bytes() / 1e9, 2))
         write_json(self.path / "attempts.json", attempts)
 

@@ -5,6 +5,7 @@ from train.standards.build_record import TRAINING, build_record, rebuild_record
 from train.standards.croissant import croissant
 from train.standards.eu_summary import eu_summary
 from train.standards.evaluation import evaluation_record
+from train.standards.front_matter import front_matter
 from train.standards.openness import mof, osaid
 from train.standards.reuse import reuse
 from train.standards.signature import is_signed, open_envelope, read_key, sign
@@ -18,6 +19,7 @@ __all__ = [
     "croissant",
     "eu_summary",
     "evaluation_record",
+    "front_matter",
     "is_signed",
     "mof",
     "open_envelope",

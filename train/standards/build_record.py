@@ -12,7 +12,7 @@ TRAINING = "fusee-training-1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 
 
-def build_record(record: Json, packages: list[dict[str, str]]) -> dict[str, Any]:
+def build_record(record: Json, recipe: Json, packages: list[dict[str, str]]) -> dict[str, Any]:
     """attest/traininfo.json, about a sealed release.json."""
     ingredients = record["ingredients"]
     used = [
@@ -35,7 +35,7 @@ def build_record(record: Json, packages: list[dict[str, str]]) -> dict[str, Any]
                 "internalParameters": {
                     **record["numerics"],
                     "environment": dict(record["environment"]),
-                    "taints": taints(record),
+                    "taints": taints(record, recipe),
                 },
                 "resolvedDependencies": [
                     *used,
@@ -72,7 +72,7 @@ def rebuild_record(record: Json, facts: Json, builder: str, environment: Json) -
     }
 
 
-def taints(record: Json) -> list[str]:
+def taints(record: Json, recipe: Json) -> list[str]:
     """What in the run could have let something in that is not written down."""
     code, found = record["ingredients"]["code"], []
     if code["clean"] is False:
@@ -81,4 +81,6 @@ def taints(record: Json) -> list[str]:
         found.append("the source was no git checkout")
     if record["cost"]["attempts"] > 1:
         found.append(f"the run was resumed: {record['cost']['attempts']} starts")
+    if fetched := [name for name, source in recipe["data"]["sources"].items() if source["kind"] != "files"]:
+        found.append(f"the network brought the texts of {', '.join(fetched)}, held to a digest or a revision")
     return found

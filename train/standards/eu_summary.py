@@ -22,13 +22,13 @@ def eu_summary(record: Json, recipe: Json, summary: Json) -> str:
 
 After the template of the European Commission for article 53(1)(d) of Regulation (EU) 2024/1689. Training took about
 {compute:.2g} floating-point operations (6 for each parameter and token), {compute / _THRESHOLD:.1g} of the 10^23 from
-which a model is presumed to be of general purpose: below it, this summary is voluntary.
+which a model is presumed to be of general purpose{": below it, this summary is voluntary" if compute < _THRESHOLD else ""}.
 
 ## 1. General information
 
 **1.1 Provider.** {_plain(record["publisher"])}. Contact: {_plain(record["contact"])}.
 
-**1.2 Model.** {_plain(record["name"])}, version {_plain(record["version"])}; {_origin(record)}
+**1.2 Model.** {_plain(record["name"])}, version {_plain(record["version"])}, of {_plain(record["date"])}; {_origin(record)}
 {_plain(recipe["data"]["name"])}: the texts were put together on {_latest(recipe)}.
 
 **1.3 Modalities.** Text only: {tokens:,} tokens ({band}), {summary["kept"]} documents. Types of content: {_plain(recipe["data"]["description"]) or "texts of the sources below"}
@@ -40,9 +40,9 @@ Languages: {", ".join(summary["by"]["language"])}. Latest date of acquisition: {
 
 **2.2 Licensed or private datasets.** {_listed(own, sources)}
 
-**2.3 Crawled.** Not applicable: nothing was crawled; no crawler was used, no domain was visited.
+**2.3 Crawled.** {_brought(own, "crawled", "no crawler was used, no domain was visited")}
 
-**2.4 User data.** Not applicable: no user's data were used.
+**2.4 User data.** {_brought(own, "taken from users", "no service was there that has any")}
 
 **2.5 Synthetic data.** {_synthetic(sources)}
 
@@ -76,6 +76,14 @@ def _listed(names: list[str], sources: Json) -> str:
         for name, s in ((name, sources[name]) for name in names)
     ]
     return "; ".join(rows) + "." if rows else "Not applicable: none was used."
+
+
+def _brought(own: list[str], how: str, why: str) -> str:
+    """What a run does not do itself; a folder of texts was put together before it, and who did knows how."""
+    said = f"Not applicable: nothing was {how} for this model; {why}."
+    if not own:
+        return said
+    return f"{said} How {', '.join(map(_plain, own))} came together before, data/README.md and data/manifest.jsonl say as far as it was told."
 
 
 def _synthetic(sources: Json) -> str:

@@ -77,16 +77,16 @@ def mof(record: Json, summary: Json) -> str:
     return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120))
 
 
-def osaid(record: Json, summary: Json) -> str:
+def osaid(record: Json, recipe: Json, summary: Json) -> str:
     """standards/osaid.md: each thing that the definition asks for, and where it is."""
     code, weights = record["ingredients"]["code"], record["weights"]
     left_out = sum(summary["excluded"].values())
     rows = [
-        ("Use, study, modify, share, for any purpose", f"weights {weights['licence']}, program {code['licence']}; no gate, no list of forbidden uses"),
+        ("Use, study, modify, share, for any purpose", f"weights {weights['licence']}, program {code['licence']}, nothing beside them: no gate"),
         ("Data: a complete description of all data used", f"`data/manifest.jsonl`: {summary['kept']} documents with author, date, licence, origin, digest; the texts themselves are here"),
         ("Data: provenance, scope and characteristics", "`data/README.md`, `data/summary.json`, counted from the documents"),
         ("Data: how they were obtained and selected", f"`recipe/config.yaml` (data), `data/excluded.jsonl`: {left_out} left out, each with rule and reason"),
-        ("Data: labelling procedures", "not applicable: nothing was labelled"),
+        ("Data: labelling procedures", _labelling(recipe)),
         ("Data: processing and filtering methods", f"`{_SOURCE}`: train/documents/, train/tokens/"),
         ("Data: list of all publicly available data and where to obtain them", "`recipe/config.yaml` (data.sources), by package, version and sha256, or by revision"),
         ("Data: list of data obtainable from third parties", "not applicable: all of it is here"),
@@ -111,6 +111,12 @@ What the definition asks of a system, and where this release has it. `python -m 
 |---|---|
 {table}
 """
+
+
+def _labelling(recipe: Json) -> str:
+    if recipe.get("tune", {}).get("name") in {"tag", "classify", "extract"}:
+        return "the labels came with the documents, and stand in them (`data/`): who gave them, and how, is in `data/README.md` as far as it was told"
+    return "not applicable: nothing was labelled"
 
 
 def _cell(text: str) -> str:

@@ -1,11 +1,10 @@
 """The freedoms as verbs: to know what went in, to make it again, to make it otherwise."""
 
-import argparse
 import sys
 from pathlib import Path
 
 from train.verbs.run import follow
-from train.verbs.words import add_bases, parser_of, write_json
+from train.verbs.words import Parser, add_bases, parser_of, write_json
 
 
 def trace(words: list[str]) -> int:
@@ -122,9 +121,8 @@ def remake(words: list[str]) -> int:
 
 def withdraw(words: list[str]) -> int:
     """Take a text out."""
-    parser = argparse.ArgumentParser(
-        prog="python -m train withdraw",
-        description="A text may no longer be used: it leaves every release that holds it, and its digest stays.",
+    parser = Parser(
+        "withdraw", "A text may no longer be used: it leaves every release that holds it, its digest stays."
     )
     parser.add_argument("releases", nargs="+", metavar="RELEASE", type=Path, help="a release, and those made from it")
     parser.add_argument("--text", action="append", required=True, metavar="id=ID", help="or author=, title=, sha256=")

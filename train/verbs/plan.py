@@ -1,6 +1,6 @@
 """What a run costs, before it is spent."""
 
-from train.verbs.words import take, write_json
+from train.verbs.words import take, wants_help, write_json
 
 _PLAN_HELP = """python -m train plan +experiment=NAME [group.key=value ...]
 
@@ -15,9 +15,8 @@ Parameters, tokens, operations, memory, hours, electricity and money of a run, b
 
 def plan(words: list[str]) -> int:
     """Forwards from an experiment, or backwards from a budget."""
-    if "--help" in words or "-h" in words or not words:
-        print(_PLAN_HELP)
-        return 0 if words else 2
+    if wants_help("plan", words, _PLAN_HELP):
+        return 0
     json_file, name, budget = (take(words, option) for option in ("--json", "--machine", "--budget"))
     from train.config import compose
     from train.plan import Needs, TooLarge, afford, estimate, find_machine, machine_here, machines, render

@@ -1,18 +1,16 @@
 """What a batch script does when its command has failed: the job comes back, or it is said why not."""
 
-import argparse
-
-from train.verbs.words import write_json
+from train.verbs.words import Parser, write_json
 
 
 def requeue_job(words: list[str]) -> int:
     """Start a SLURM job again; exits with the code that it was given."""
     from train.cluster import MOST_RESTARTS, requeue
 
-    parser = argparse.ArgumentParser(
-        prog="python -m train requeue",
-        description="Start this SLURM job again, from its batch script: srun ... || python -m train requeue $?",
-        epilog="Nothing is requeued after 0 (done) and 2 (a mistake to be mended), nor a job that somebody cancelled.",
+    parser = Parser(
+        "requeue",
+        "Start this SLURM job again, from its batch script: srun ... || python -m train requeue $?. Nothing is "
+        "requeued after 0 (done) and 2 (a mistake to be mended), nor a job that somebody cancelled.",
     )
     parser.add_argument("code", type=int, help="the exit code of the command that failed: $?")
     parser.add_argument(

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from train.verbs.words import take, write_json
+from train.verbs.words import take, wants_help, write_json
 
 _RUN_HELP = """python -m train +experiment=NAME [group=choice] [group.key=value ...]
 
@@ -64,11 +64,18 @@ def follow(config: Any, json_file: str | None) -> int:
     return 0
 
 
+_FETCH_HELP = """python -m train fetch +experiment=NAME [...]
+
+Bring what the run needs from the network into cache/, and say where it lies.
+
+  --json FILE      write the names to FILE as well
+"""
+
+
 def fetch(words: list[str]) -> int:
     """Bring here what a run will need from the network."""
-    if "--help" in words or "-h" in words or not words:
-        print("python -m train fetch +experiment=NAME [...]\n\nBring what the run needs from the network into cache/.")
-        return 0 if words else 2
+    if wants_help("fetch", words, _FETCH_HELP):
+        return 0
     json_file = take(words, "--json")
     from train.cluster import use_caches
     from train.config import compose
@@ -88,14 +95,15 @@ Read and judge one of N shares of the corpus's documents, I counting from 0: for
 where one process would take hours. Parts are written into cache/parts/. When all are there, a run with the same data
 puts them together: the same documents, in the same order, with the same digest as if it had judged them itself.
 A part that is there is not done again.
+
+  --json FILE      write the name of the part to FILE as well
 """
 
 
 def prepare(words: list[str]) -> int:
     """A share of the corpus."""
-    if "--help" in words or "-h" in words or not words:
-        print(_PREPARE_HELP)
-        return 0 if words else 2
+    if wants_help("prepare", words, _PREPARE_HELP):
+        return 0
     json_file, numbers = take(words, "--json"), [take(words, option) for option in ("--part", "--of")]
     from train.cluster import use_caches
     from train.config import compose

@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import NoReturn
 
 
 def take(words: list[str], option: str) -> str | None:
@@ -13,10 +14,22 @@ def take(words: list[str], option: str) -> str | None:
             return words.pop(place).partition("=")[2]
         if word == option:
             if place + 1 == len(words):
-                raise BadInput(f"{option} needs the name of a file")
+                raise BadInput(f"{option} needs a word after it (--help says which)")
             words.pop(place)
             return words.pop(place)
     return None
+
+
+def wants_help(verb: str, words: list[str], text: str) -> bool:
+    """Whether help was asked for; it is then printed. Raises BadInput if there are no words at all."""
+    from train.records import BadInput
+
+    if not words:
+        raise BadInput(f"{verb}: which +experiment=NAME? python -m train {verb} --help says more")
+    asked = "--help" in words or "-h" in words
+    if asked:
+        print(text)
+    return asked
 
 
 def write_json(path: str | None, value: object) -> None:
@@ -27,9 +40,22 @@ def write_json(path: str | None, value: object) -> None:
         records.write_json(Path(path), value)
 
 
+class Parser(argparse.ArgumentParser):
+    """The words after `python -m train VERB`; what is wrong with them is one line, as everywhere."""
+
+    def __init__(self, verb: str, description: str) -> None:
+        super().__init__(prog=f"python -m train {verb}", description=description)
+
+    def error(self, message: str) -> NoReturn:
+        """Raises BadInput."""
+        from train.records import BadInput
+
+        raise BadInput(f"{message} ({self.prog} --help says more)")
+
+
 def parser_of(verb: str, description: str) -> argparse.ArgumentParser:
     """The words of a verb that is asked of a release: RELEASE and --json."""
-    parser = argparse.ArgumentParser(prog=f"python -m train {verb}", description=description)
+    parser = Parser(verb, description)
     parser.add_argument("release", metavar="RELEASE", type=Path, help="the folder of a release")
     parser.add_argument("--json", metavar="FILE", help="write the answer to FILE, for a program")
     return parser

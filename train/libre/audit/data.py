@@ -16,6 +16,7 @@ from train.scoring import overlap, told_before, too_short
 from train.tokens import TokenizerKind, save_tokenizer, texts_to_learn, train_tokenizer
 
 _BEFORE_GENERATORS = 2018  # a text of an earlier date was not made by a language model
+_NAMELESS = (*free.PUBLIC_DOMAIN, *free.PROGRAMS)  # licences that do not ask for the name of a text's author
 _ASKED = ("id", "sha256", "source", "licence", "language")
 
 
@@ -59,9 +60,9 @@ def excluded(subject: Subject) -> Answer:
     """DATA-04."""
     stated, found = subject.record["ingredients"]["excluded"], subject.survey
     rows = list(subject.rows("data/excluded.jsonl"))
-    mute = [row["id"] for row in rows if not (row.get("rule") and row.get("reason") and row.get("stage"))]
+    mute = [row["id"] for row in rows if not all(row.get(key) for key in ("rule", "rule_version", "reason", "stage"))]
     if mute:
-        return failed(f"left out without rule or reason: {str(mute[0])[:80]}")
+        return failed(f"left out without rule, its version or reason: {str(mute[0])[:80]}")
     total = subject.json("data/summary.json")["seen"]
     if (len(rows), found["excluded_digest"]) != (stated["count"], stated["digest"]):
         return failed(f"{len(rows)} are listed as left out, {stated['count']} are stated, or others than those")
@@ -85,7 +86,17 @@ def attributed(subject: Subject) -> Answer:
     """DATA-06."""
     if subject.text("ATTRIBUTION.md") != attribution(subject.path("data/manifest.jsonl")):
         return failed("ATTRIBUTION.md is not what the manifest gives")
-    return verified("ATTRIBUTION.md names the author, licence and origin of every document")
+    nameless = [
+        row for row in subject.rows("data/manifest.jsonl") if not row["authors"] and refusal(row["licence"], _NAMELESS)
+    ]
+    if nameless:
+        first, count = nameless[0], count_of(len(nameless), "document")
+        return failed(
+            f"{first['licence']} asks for the author's name, and {count} under such a licence have none: {first['id']}"
+        )
+    return verified(
+        "ATTRIBUTION.md gives every document's licence and origin, and its author where the licence asks for it"
+    )
 
 
 def reserved(subject: Subject) -> Answer:

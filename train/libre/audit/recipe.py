@@ -10,7 +10,7 @@ from train.libre.audit import free
 from train.libre.audit.finding import Answer, Checks, Status, failed, verified
 from train.libre.audit.subject import Subject
 from train.optim import schedule_factor
-from train.records import digest_file
+from train.records import digest_file, printable
 from train.release import code_digest
 from train.run import count_flops_of_run
 
@@ -113,7 +113,8 @@ def cost(subject: Subject) -> Answer:
         )
     return verified(
         f"{flops:.3g} operations, counted again; declared: {outcome['seconds']:.0f} s "
-        f"in {stated['attempts']} start(s), {outcome['kwh']:.3f} kWh, {outcome['eur']:.2f} euros"
+        f"in {stated['attempts']} start(s), {outcome['kwh']:.3f} kWh, {outcome['eur']:.2f} euros; "
+        f"earlier trials: {printable(str(stated.get('trials', 'not stated')))[:80]}"
     )
 
 

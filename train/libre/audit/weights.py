@@ -15,6 +15,7 @@ from train.numerics import digest_tensors, master_weights
 from train.records import BadInput, Json, base_of, printable
 from train.release import BUILD, SIGNED, digest_from_sums
 from train.run import load_weights, published_steps, read_tensors
+from train.standards import front_matter
 from train.tune import TuneName, merge, save_adapter
 
 _CHAIN_ROOT = "0" * 64
@@ -94,7 +95,7 @@ def licence(subject: Subject) -> Answer:
     if "release.json" in subject.files:
         stated = str(subject.record["weights"]["licence"])
     else:
-        stated = str(_front_matter(subject).get("license", ""))
+        stated = str(front_matter(subject.text("README.md")).get("license", ""))
         stated = {name.lower(): name for name in free.WEIGHTS}.get(stated.lower(), stated)
     if stated not in free.WEIGHTS:
         return failed(f"{printable(stated)[:60] or 'no licence is stated'}: not among the free licences")
@@ -108,16 +109,9 @@ def licence(subject: Subject) -> Answer:
     return Status.person, f"{stated}; no clause against a use, a trade or a number of users was found by its words"
 
 
-def _front_matter(subject: Subject) -> dict[str, str]:
-    """The simple lines of a model card's head: name: value."""
-    found = re.match(r"---\n(.*?)\n---", subject.text("README.md"), re.DOTALL)
-    lines = found[1].splitlines() if found else []
-    return {key.strip(): value.strip().strip("\"'") for key, _, value in (line.partition(":") for line in lines)}
-
-
 def gate(subject: Subject) -> Answer:
     """GATE-01."""
-    gates = [key for key in _front_matter(subject) if key.startswith("extra_gated")]
+    gates = [key for key in front_matter(subject.text("README.md")) if key.startswith("extra_gated")]
     if gates:
         return failed(f"the card asks for an agreement first: {', '.join(map(printable, gates))}")
     return verified("the card asks for nothing (what a server asks for cannot be seen in a folder)")
@@ -125,7 +119,7 @@ def gate(subject: Subject) -> Answer:
 
 def base(subject: Subject) -> Answer:
     """DEP-01."""
-    named = [key for key in _front_matter(subject) if key == "base_model"]
+    named = [key for key in front_matter(subject.text("README.md")) if key == "base_model"]
     if named and not subject.record["lineage"]:
         return failed("the card names a base model that release.json does not")
     status, found = steps(subject)

@@ -28,7 +28,7 @@ WORDS = {
     ),
     "DATA-06": (
         "are authors named?",
-        "write ATTRIBUTION.md from the manifest",
+        "say who wrote the texts whose licence asks for it (metadata.csv, data.sources.*.authors), and train again",
     ),
     "DATA-07": (
         "were reserved rights looked for?",
