@@ -77,9 +77,13 @@ def _cost(run: Run, trained: Json, tokens: Json) -> Json:
 
 
 def _choices(values: Json) -> list[dict[str, Any]]:
-    """What carries its reason, and what is not as usual, beside what stands in its place where nothing is chosen."""
+    """What carries its reason, and what is not as usual, beside what stands in its place where nothing is chosen.
+
+    The model of a tuning is its base's, which chose it.
+    """
     usual = resolved(compose([]))
-    rooms = [(room, values[room]) for room in ("data", "model", "optim", "tune") if room in values]
+    names = ("data", "optim", "tune") if "tune" in values else ("data", "model", "optim")
+    rooms = [(room, values[room]) for room in names]
     return [
         {"key": room, "value": chosen["name"], "default": usual[room]["name"], "why": chosen["why"]}
         for room, chosen in rooms

@@ -258,10 +258,11 @@ class Subject:
         for name in self.files:
             if name.startswith(f"attest/{kind}/") and name.endswith(".json"):
                 statement, key = self.statement(name)
+                if statement["subject"][0]["digest"]["sha256"] != self.record["digest"]:
+                    continue
                 if digest_json(statement)[:12] not in name:
                     raise BadInput(f"{name}: not the statement whose digest its name bears")
-                if statement["subject"][0]["digest"]["sha256"] == self.record["digest"]:
-                    yield statement, key
+                yield statement, key
 
     def statement(self, name: str) -> tuple[dict[str, Any], str]:
         """An in-toto statement and the key that signed it, "" if none did."""
