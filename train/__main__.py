@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 GARBAGE = 100_000, 50, 100  # what is imported and traced stays: looking for garbage in it is a sixth of a start
+_ASKED_OF_RELEASES = {"audit", "chat", "compare", "evaluate", "generate", "rebuild", "remake", "trace", "withdraw"}
 _CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 
@@ -31,15 +32,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, OSError, RuntimeError, MemoryError) as error:
-        line = _in_one_line(error)
+    except BaseException as error:
+        line = _in_one_line(error) or (_of_a_release(error) if words[0] in _ASKED_OF_RELEASES else None)
         if line is None:
             raise
         print(line, file=sys.stderr)
         return 2
 
 
-def _in_one_line(error: Exception) -> str | None:
+def _in_one_line(error: BaseException) -> str | None:
     """What to tell the user, or None where the mistake is ours and a traceback is due."""
     from train.records import BadInput, printable
 
@@ -55,7 +56,20 @@ def _in_one_line(error: Exception) -> str | None:
     return None
 
 
-def _is_of_memory(error: Exception) -> bool:
+def _of_a_release(error: BaseException) -> str | None:
+    """Of somebody else's folder, which may state anything: what went wrong with it, and where."""
+    import traceback
+
+    from train.records import printable
+
+    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # of a package written in Rust
+        return None
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    said = printable(f"{type(error).__name__} {error}")[:200]
+    return f"error: what stands in the folder cannot be read: {said} ({Path(place.filename).name}:{place.lineno})"
+
+
+def _is_of_memory(error: BaseException) -> bool:
     """Python's own word for it, that of torch's allocator on a GPU, or that on a processor."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True

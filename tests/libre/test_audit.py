@@ -359,3 +359,9 @@ def test_a_folder_that_is_not_there_could_not_be_asked(tmp_path: Path, capsys: p
         audit(tmp_path / "nowhere")
     assert main(["audit", str(tmp_path / "nowhere")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_text_of_gigabytes_is_not_read(copy: Path, tmp_path: Path) -> None:
+    with (copy / "COPYING").open("wb") as file:
+        file.truncate(2**32)  # takes no room on the disk
+    assert answer(copy, "WGT-03", tmp_path) == (Status.failed, "COPYING: larger than 64 MB")

@@ -180,3 +180,14 @@ def test_bad_wishes(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
         assert main(["withdraw", str(copy), "--text", wish, "--why", "x", "--cache", str(tmp_path)]) == 2
         assert says in capsys.readouterr().err
     assert sorted(path.name for path in copy.rglob("*")) == before
+
+
+@pytest.mark.parametrize("statement", ["[]", "{}", '{"predicate": {"seen": 5}}'])
+def test_a_statement_that_is_none_is_one_line(
+    copy: Path, tmp_path: Path, statement: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copy / "attest" / "withdrawals").mkdir()
+    (copy / "attest" / "withdrawals" / "x.json").write_text(statement)
+    words = ["withdraw", str(copy), "--text", "author=Author 1", "--why", "asked to", "--cache", str(tmp_path)]
+    assert main(words) == 2
+    assert capsys.readouterr().err.count("\n") == 1

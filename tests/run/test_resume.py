@@ -236,3 +236,6 @@ def test_what_failed_has_its_cost_too(tmp_path: Path) -> None:
     assert folder.attempts()["seconds"]["documents"] >= 0.5
     folder.stage("training", {}, "summary.json", lambda: {"seconds": 100.0})
     assert folder.attempts()["seconds"]["training"] == 100.0
+    (tmp_path / "done" / "documents.json").write_text("{}")
+    with pytest.raises(BadInput, match="the same command does the stage documents again"):
+        folder.stage("documents", {}, "summary.json", fails)

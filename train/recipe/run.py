@@ -74,7 +74,12 @@ class Run:
         run, record = self.config.run, self.folder / "machine.json"
         precision, compiling, threads = self.config.precision, run.compile, run.threads
         if record.is_file():
-            before = Choices(**read_json(record))
+            try:
+                before = Choices(**read_json(record))
+            except TypeError as error:
+                raise BadInput(
+                    f"{record}: damaged ({error}); delete it, and this machine is looked at again"
+                ) from error
             if precision == "auto" and not before.exact:  # which numerics=exact alone chooses
                 precision = before.precision
             compiling = ("blocks" if before.compile else "none") if compiling == "auto" else compiling

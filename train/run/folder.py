@@ -39,7 +39,8 @@ class RunFolder:
     def attempts(self) -> dict[str, Any]:
         """What the run has cost so far: {"starts", "seconds": {stage: s}, "peak_memory_gb"}."""
         record = self.path / "attempts.json"
-        return dict(read_json(record)) if record.is_file() else {"starts": 0, "seconds": {}, "peak_memory_gb": 0.0}
+        nothing = {"starts": 0, "seconds": {}, "peak_memory_gb": 0.0}
+        return nothing | dict(read_json(record)) if record.is_file() else nothing
 
     def stage(self, name: str, inputs: Json, last: str, make: Callable[[], Json]) -> dict[str, Any]:
         """What a stage found out: as recorded, or made now and then recorded.
@@ -50,6 +51,8 @@ class RunFolder:
         key = digest_json({"config": {part: self._recipe[part] for part in self._made_from(name)}, **inputs})
         if record.is_file():
             done = read_json(record)
+            if not isinstance(done, dict) or not {"inputs", "outputs"} <= set(done):
+                raise BadInput(f"{record}: damaged; delete it, and the same command does the stage {name} again")
             if done["inputs"] == key and (self.path / last).is_file():
                 say(f"{name:<10} done")
                 return dict(done["outputs"])

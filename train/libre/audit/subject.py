@@ -67,9 +67,12 @@ class Subject:
         return path
 
     def text(self, name: str) -> str:
-        """A text file."""
+        """A text file. Raises BadInput if it is none, or too large to be read whole."""
+        path = self.path(name)
+        if path.stat().st_size > _LARGEST_TEXT:
+            raise BadInput(f"{name}: larger than {_LARGEST_TEXT >> 20} MB")
         try:
-            return self.path(name).read_text("utf-8")
+            return path.read_text("utf-8")
         except (OSError, ValueError) as error:
             raise BadInput(f"{name}: cannot be read as text ({error})") from error
 
