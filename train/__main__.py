@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 128 + signal.SIGPIPE  # what the answer was, nobody has heard: it is not "yes"
     except BaseException as error:
         line = _in_one_line(error) or (_of_a_release(error) if words[0] in _ASKED_OF_RELEASES else None)
         if line is None:

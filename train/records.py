@@ -173,7 +173,7 @@ def read_rows(path: Path, longest: int = 2**24) -> Iterator[dict[str, Any]]:
 
 def base_of(record: Json) -> Json | None:
     """The row of a release's lineage whose weights its own began from; None if they began from a seed."""
-    return next((row for row in record["lineage"] if "weights" in row), None)
+    return next((row for row in record["lineage"] if isinstance(row, dict) and "weights" in row), None)
 
 
 def count_of(number: int, noun: str) -> str:

@@ -131,3 +131,16 @@ def test_a_release_that_was_changed_is_not_remade(
     manifest.write_text(manifest.read_text("utf-8").replace("Author 2", "Somebody"), "utf-8")
     assert main(["remake", str(copy), "--out", str(tmp_path / "out"), "--without", "author=Author 1"]) == 2
     assert "not as it was sealed: data/manifest.jsonl was changed" in capsys.readouterr().err
+
+
+def test_a_release_is_not_remade_over_itself(release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = Path(shutil.copytree(release, tmp_path / "run" / "release"))
+    before = (copy / "release.json").read_bytes()
+    for out in (copy, copy / "deeper", tmp_path / "run"):
+        assert main(["remake", str(copy), "--out", str(out), "optim.steps=3"]) == 2
+        assert "written over" in capsys.readouterr().err
+    words = ["+experiment=smoke", f"run.folder={tmp_path / 'run'}", "run.name=release", "data.cache=/nowhere"]
+    assert main(words) == 2
+    assert "holds a model, not a run" in capsys.readouterr().err
+    assert (copy / "release.json").read_bytes() == before
+    assert "model_type" in read_json(copy / "config.json")

@@ -20,6 +20,9 @@ def remake(release: Path, out: Path, without: Sequence[str], words: Sequence[str
     `without`: author=NAME, title=..., id=... or source=...; `words`: group.key=value. Raises BadInput for what is
     neither, and if nothing would change.
     """
+    theirs_is, ours_is = release.resolve(), out.resolve()
+    if ours_is.is_relative_to(theirs_is) or theirs_is == ours_is / "release":
+        raise BadInput(f"--out {printable(str(out))}: the release lies there, and would be written over; name another")
     with TemporaryDirectory() as work:
         subject = Subject(release, Path(work))
         record = subject.record

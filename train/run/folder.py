@@ -27,8 +27,12 @@ class RunFolder:
     def __init__(self, path: Path, recipe: Json) -> None:
         """Raises BadInput if the folder holds weights of another recipe."""
         self.path, self._recipe = path, recipe
-        self._tidy()
         record = path / "config.json"
+        if record.is_file() and "model_type" in read_json(record):
+            raise BadInput(
+                f"{path}: holds a model, not a run; nothing was changed. Choose another run.name or run.folder"
+            )
+        self._tidy()
         if record.is_file():
             self._keep_or_begin_anew(read_json(record), recipe)
         write_json(record, recipe)

@@ -295,4 +295,6 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     except Exception as error:  # tokenizers raises bare Exception
         raise BadInput(f"{path}: not a tokenizer that can be read ({str(error)[:200]})") from error
     tokenizer.encode_special_tokens = True
+    tokenizer.no_padding()  # a sentence encoder's file may state either, and texts are to be read whole
+    tokenizer.no_truncation()
     return tokenizer
