@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -200,3 +201,16 @@ def test_every_command_in_the_documents_is_one_that_the_door_knows(capsys: pytes
 def _unbroken(path: Path) -> str:
     """A document, with commands that go on on the next line in one."""
     return re.sub(r"\\\n\s*", " ", path.read_text("utf-8"))
+
+
+def test_a_closed_pipe_turns_no_answer_into_yes(tmp_path: Path) -> None:
+    """What `audit FOLDER | true` does: nobody hears that checks have failed."""
+    (tmp_path / "config.json").write_text("{}")
+    words = [sys.executable, "-m", "train", "audit", str(tmp_path)]
+    assert subprocess.run(words, cwd=ROOT, stdout=subprocess.DEVNULL, check=False).returncode == 1
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(words, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert done.returncode == 128 + signal.SIGPIPE
+    assert "Traceback" not in done.stderr

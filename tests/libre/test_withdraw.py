@@ -186,8 +186,12 @@ def test_bad_wishes(copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_a_statement_that_is_none_is_one_line(
     copy: Path, tmp_path: Path, statement: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (copy / "attest" / "withdrawals").mkdir()
-    (copy / "attest" / "withdrawals" / "x.json").write_text(statement)
-    words = ["withdraw", str(copy), "--text", "author=Author 1", "--why", "asked to", "--cache", str(tmp_path)]
-    assert main(words) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+    second = Path(shutil.copytree(copy, tmp_path / "second"))
+    (second / "attest" / "withdrawals").mkdir()
+    (second / "attest" / "withdrawals" / "x.json").write_text(statement)
+    words = ["--text", "author=Author 1", "--why", "asked to", "--cache", str(tmp_path / "cache")]
+    assert main(["withdraw", str(copy), str(second), *words]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "not a statement of a withdrawal; nothing was changed" in said
+    assert not (copy / "attest" / "withdrawals").exists()  # the first of the two is as it was

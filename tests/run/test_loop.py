@@ -167,7 +167,11 @@ def test_a_damaged_last_checkpoint_is_trained_again(school: Path, tmp_path: Path
 def test_what_the_cards_say_may_change_without_training_again(school: Path, tmp_path: Path) -> None:
     words = small_run(school, tmp_path, "optim.steps=12")
     first = run_recipe(compose(words))
+    said = tmp_path / "small" / "release" / "attest" / "rebuilds" / "R3-0.json"
+    said.parent.mkdir()
+    said.write_text("hours of somebody's work")
     second = run_recipe(compose([*words, "release.publisher=A school"]))
+    assert said.read_text() == "hours of somebody's work"
     assert second["publisher"] == "A school"
     assert second["weights"] == first["weights"]
     assert "A school" in (tmp_path / "small" / "release" / "README.md").read_text("utf-8")

@@ -136,3 +136,17 @@ def test_a_tokenizer_that_has_no_token_for_a_word(tmp_path: Path) -> None:
     ):
         with pytest.raises(BadInput, match="the tokenizer cannot encode this"):
             encode()
+
+
+def test_what_a_file_says_of_padding_and_length_changes_no_text(release: Path, tmp_path: Path) -> None:
+    """As files of sentence encoders do."""
+    plain = load_tokenizer(release)
+    stated = json.loads((release / "tokenizer.json").read_text("utf-8"))
+    stated["truncation"] = {"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
+    stated["padding"] = {
+        "strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0, "pad_type_id": 0,
+        "pad_token": "x",
+    }  # fmt: skip
+    (tmp_path / "tokenizer.json").write_text(json.dumps(stated), "utf-8")
+    text = "Cor dela bel arin. " * 5
+    assert load_tokenizer(tmp_path).encode(text).ids == plain.encode(text).ids

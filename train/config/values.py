@@ -68,8 +68,9 @@ def public(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _name(path: str) -> str:
-    """A file's or folder's own name, that of `.` too."""
-    return Path(path).resolve().name or "texts"
+    """A file's or folder's own name; where it stands for another, as `.` and `..` do, that one's."""
+    name = Path(path).name
+    return name if name not in {"", ".."} else Path(path).resolve().name or "texts"
 
 
 def to_yaml(values: dict[str, Any]) -> str:

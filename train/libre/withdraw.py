@@ -87,7 +87,8 @@ def withdraw(releases: Sequence[Path], wishes: Sequence[str], why: str, by: str,
         sums |= {str(row["sha256"]) for row in rows if any(match(row) for match in matches)}
     if not sums:
         raise BadInput(f"no document of {', '.join(map(printable, wishes))} is in {', '.join(map(str, releases))}")
-    return [_withdraw(release, sums, why, by, cache) for release in releases]
+    held = [_held(release, sums, cache) for release in releases]  # of all, before anything is written
+    return [_withdraw(release, sums, found, why, by, cache) for release, found in zip(releases, held, strict=True)]
 
 
 def _matcher(wish: str) -> Callable[[dict[str, Any]], bool]:
@@ -103,13 +104,22 @@ def _matcher(wish: str) -> Callable[[dict[str, Any]], bool]:
     return match
 
 
-def _withdraw(release: Path, sums: set[str], why: str, by: str, cache: Path) -> Withdrawal:
-    record, data = read_release(release), release / "data"
-    there = {split: [d for d in read_documents(data, split) if d.sha256 in sums and d.text] for split in SPLITS}
+_Held = tuple[dict[str, list[Document]], dict[str, Steps]]
+
+
+def _held(release: Path, sums: set[str], cache: Path) -> _Held:
+    """(the documents by split that a release still holds of these; at which steps each of its texts was seen)."""
+    there = {
+        split: [d for d in read_documents(release / "data", split) if d.sha256 in sums and d.text] for split in SPLITS
+    }
+    return there, _seen(release, cache) if any(there.values()) else {}
+
+
+def _withdraw(release: Path, sums: set[str], held: _Held, why: str, by: str, cache: Path) -> Withdrawal:
+    record, (there, seen), draft = read_release(release), held, release / "data" / ".withdraw.tmp"
     documents = [document for split in SPLITS for document in there[split]]
     if not documents:
         return Withdrawal(release, str(record["name"]), (), {}, "")
-    seen, draft = _seen(release, cache), data / ".withdraw.tmp"
     try:
         files = [_write_without(release, split, sums, draft) for split in SPLITS if there[split]]
         rows = [_row(document, seen.get(document.id)) for document in documents]
@@ -129,7 +139,10 @@ def _seen(release: Path, cache: Path) -> dict[str, Steps]:
     """At which steps each training document was learned from. Once a text is gone nobody can work that out, so the
     first statement holds it for all."""
     for path in sorted((release / "attest" / "withdrawals").glob("*.json")):
-        return {str(id): dict(steps) for id, steps in read_json(path)["predicate"]["seen"].items()}
+        try:
+            return {str(id): dict(steps) for id, steps in read_json(path)["predicate"]["seen"].items()}
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise BadInput(f"{printable(str(path))}: not a statement of a withdrawal; nothing was changed") from error
     sources = open_trace(release, cache).documents()
     return {one.id: {"first": one.first_step, "last": one.last_step, "count": one.steps} for one in sources}
 

@@ -53,7 +53,9 @@ class Ingredients:
 
 
 def publish(parts: Ingredients, folder: Path, note: Callable[[str], object] = lambda _: None) -> dict[str, Any]:
-    """Write the release to `folder`; returns its release.json. A release that stood there is replaced."""
+    """Write the release to `folder`; returns its release.json. A release that stood there is replaced; what was said
+    of it stays, and names its digest.
+    """
     if any((folder / "attest" / "withdrawals").glob("*.json")):
         raise BadInput(
             f"{folder}: texts were withdrawn from it; it is not made again from documents that hold them. "
@@ -88,6 +90,9 @@ def publish(parts: Ingredients, folder: Path, note: Callable[[str], object] = la
         assert not (wrong := unlike_schema(record | {"digest": "0" * 64})), wrong
         key = read_key(parts.config.sign) if parts.config.sign else None
         signing = None if key is None else lambda statement: sign(statement, key)
+        for said in ("rebuilds", "audits", "evaluations"):
+            if (folder / "attest" / said).is_dir():
+                shutil.copytree(folder / "attest" / said, draft / "attest" / said)
         sealed = seal(draft, record, lambda whole: build_record(whole, parts.recipe, used["packages"]), signing)
         if folder.exists():
             folder.rename(old)

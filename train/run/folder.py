@@ -25,16 +25,15 @@ class RunFolder:
     """The bookkeeping of one run. The caller holds its lock."""
 
     def __init__(self, path: Path, recipe: Json) -> None:
-        """Raises BadInput if the folder holds weights of another recipe."""
+        """Raises BadInput if the folder holds weights of another recipe, or is a model's."""
         self.path, self._recipe = path, recipe
         record = path / "config.json"
-        if record.is_file() and "model_type" in read_json(record):
-            raise BadInput(
-                f"{path}: holds a model, not a run; nothing was changed. Choose another run.name or run.folder"
-            )
+        before = read_json(record) if record.is_file() else None
+        if isinstance(before, dict) and "model_type" in before:
+            raise BadInput(f"{path}: holds a model, not a run; nothing was changed. Choose another run.name")
         self._tidy()
-        if record.is_file():
-            self._keep_or_begin_anew(read_json(record), recipe)
+        if before is not None:
+            self._keep_or_begin_anew(before, recipe)
         write_json(record, recipe)
         attempts = self.attempts()
         if not (path / "done" / "release.json").is_file():
