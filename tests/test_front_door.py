@@ -93,12 +93,23 @@ def test_a_mistake_is_one_line_and_exit_code_2(words: list[str], tmp_path: Path)
         ["trace", "nowhere", "x"],
         ["withdraw", "nowhere", "--text", "id=x", "--why", "x"],
         ["compare", "nowhere", "nowhere"],
+        ["compare", "nowhere", "nowhere", "--json", ""],
+        ["generate", "nowhere", "x", "--json", "."],
+        ["plan", "+experiment=tiny", "--json", "/dev/null/x"],
+        ["plan", "+experiment=tiny", "model.d_model=100000000000000000000"],
+        ["withdraw", "nowhere", "--text", "id=x", "--why", os.fsdecode(b"demand\xe9")],
     ],
 )
 def test_a_mistake_of_a_verb_is_one_line(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """The same in this process, which is quicker."""
     assert main(words) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_terminal_without_the_letters_shows_others(release: Path) -> None:
+    done = door("trace", release, "--author", "Zoë", PYTHONIOENCODING="ascii:strict")
+    assert done.returncode == 1
+    assert "by Zo" in done.stdout
 
 
 def test_generate_speaks(release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 
@@ -19,12 +20,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(*GARBAGE)
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, _terminate)
+    for stream in (sys.stdin, sys.stdout, sys.stderr):  # a terminal that lacks a letter shows another
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         if not words:
             print(_overview())
             return 0
-        from train.verbs import VERBS, run
+        from train.verbs import VERBS, check_encoding, run
 
+        check_encoding(words)
         return VERBS[words[0]](words[1:]) if words[0] in VERBS else run(words)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from what is done", file=sys.stderr)

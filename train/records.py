@@ -19,6 +19,9 @@ import numpy.typing as npt
 MACHINE = {"machine": True}
 """Metadata of a config field that cannot change the weights: free to differ on resume and on rebuild."""
 
+LARGEST_TEXT = 2**26
+"""Characters of a text that is read whole; a larger one, a pipe or a device is refused."""
+
 IGNORE = -100
 """A target that counts nothing."""
 
@@ -102,6 +105,14 @@ def canonical_json(value: Any) -> bytes:
     return rfc8785.dumps(value)
 
 
+def text_of_row(row: Json) -> str:
+    """A row in canonical form; one with numbers, dates or bytes that have none in some other, which no parser takes."""
+    try:
+        return canonical_json(row).decode()
+    except (ValueError, RecursionError):
+        return json.dumps(row, default=str, sort_keys=True, ensure_ascii=False)
+
+
 def parse_canonical(text: str) -> dict[str, Any] | str:
     """The JSON object whose canonical form a text is, or why it is none."""
     try:
@@ -153,10 +164,25 @@ def write_json(path: Path, value: Any) -> None:
         file.write(json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
 
 
+def _plain(path: Path) -> Path:
+    if path.exists() and not path.is_file():
+        raise ValueError("not a plain file")
+    return path
+
+
+def read_text(path: Path) -> str:
+    """The text in a plain file of at most LARGEST_TEXT characters, in UTF-8. Raises OSError or ValueError."""
+    with _plain(path).open(encoding="utf-8") as file:
+        text = file.read(LARGEST_TEXT + 1)
+    if len(text) > LARGEST_TEXT:
+        raise ValueError(f"larger than {LARGEST_TEXT >> 20} MB")
+    return text
+
+
 def read_json(path: Path) -> Any:
     """The value in a JSON file; a file that is not JSON is the user's to mend."""
     try:
-        return json.loads(path.read_text("utf-8"))
+        return json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as error:
         raise BadInput(f"{path}: cannot be read as JSON ({error})") from error
 
@@ -164,7 +190,7 @@ def read_json(path: Path) -> Any:
 def read_rows(path: Path, longest: int = 2**24) -> Iterator[dict[str, Any]]:
     """The tables in a file of JSON lines, one at a time; a line of more than `longest` bytes is none."""
     try:
-        with path.open("rb") as file:
+        with _plain(path).open("rb") as file:
             while line := file.readline(longest):
                 yield dict(json.loads(line))
     except (OSError, ValueError, TypeError, RecursionError) as error:

@@ -1,7 +1,9 @@
 """From sources to a corpus: nothing is lost in silence, and the split is the contract's."""
 
 import json
+import os
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +22,7 @@ from train.documents import (
     read_documents,
     write_documents,
 )
+from train.recipe.corpus import files_of
 from train.recipe.run import Run
 from train.recipe.tuned import TunedRun
 from train.records import BadInput
@@ -119,16 +122,58 @@ def test_tables_are_streamed(tmp_path: Path) -> None:
     assert set(summary["by"]["author"]) == {"Ann", "Bo"}
 
 
-@pytest.mark.parametrize("form", ["{}", "{}T00:00:00"])
-def test_days_in_a_table_stay_days(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_days_in_a_table_stay_days(tmp_path: Path, kind: str) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
     folder = tmp_path / "tables"
     folder.mkdir()
     days = [f"{year}-03-04" for year in range(1850, 1900)]
-    rows = [{"text": make_text(number), "date": form.format(day)} for number, day in enumerate(days)]
-    (folder / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    rows = [{"text": make_text(number), "date": day} for number, day in enumerate(days)]
+    if kind == "jsonl":
+        (folder / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    else:
+        midnights = [{**row, "date": datetime.fromisoformat(row["date"])} for row in rows]
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(midnights), folder / "a.parquet")
     build(config_for(folder, latest=days[39]), tmp_path / "out")
     assert [row["date"] for row in lines(tmp_path / "out" / "manifest.jsonl")] == days[:40]
     assert [row["value"] for row in lines(tmp_path / "out" / "excluded.jsonl")] == days[40:]
+
+
+def test_rows_of_json_differ_in_what_they_hold(tmp_path: Path) -> None:
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    rows = [{"text": make_text(number), "url": f"u{number}"} for number in range(40)]
+    rows[3] |= {"title": 7, "url": None}
+    rows[30] |= {"title": "late", "seen": [[1], "two"]}
+    (folder / "a.jsonl").write_text("\n".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    build(config_for(folder), tmp_path / "out")
+    found = lines(tmp_path / "out" / "manifest.jsonl")
+    assert [found[number]["title"] for number in (0, 3, 30)] == ["", "7", "late"]
+    assert [found[number]["url"] for number in (0, 3)] == ["u0", ""]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("null\n", "line 1: not an object"), ("{}\n[1]", "line 2: not an object"), ('{"text": "a"', "line 1"),
+     ("[" * 100_000, "line 1")],
+)  # fmt: skip
+def test_what_is_no_table_of_json_is_one_line(tmp_path: Path, content: str, says: str) -> None:
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (folder / "a.jsonl").write_text(content, "utf-8")
+    with pytest.raises(BadInput, match=says):
+        build(config_for(folder), tmp_path / "out")
+
+
+def test_a_folder_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    folder = tmp_path / "texts" / os.fsdecode(b"caf\xe9")
+    folder.mkdir(parents=True)
+    (folder / "a.txt").write_text(make_text(1))
+    with pytest.raises(BadInput, match="must be plain UTF-8"):
+        build(config_for(tmp_path / "texts"), tmp_path / "out")
+    assert files_of(config_for(tmp_path / "texts")) == {"files": {}}
 
 
 @pytest.mark.parametrize("stages", [Run, TunedRun])

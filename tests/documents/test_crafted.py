@@ -1,5 +1,6 @@
 """Files of documents from somebody else: what they would unpack to, and what their columns hold, is looked at first."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,9 @@ import pyarrow as arrow
 import pytest
 from pyarrow import parquet
 
-from train.documents import documents_file, find_document, read_documents, withdrawn, write_documents
+from train.documents import documents_file, find_document, read_documents, tables, withdrawn, write_documents
 from train.documents import store as module
-from train.records import BadInput, Document
+from train.records import BadInput, Document, read_json, read_rows
 
 SMALL = 2**22  # bytes, in place of a gigabyte
 
@@ -20,6 +21,12 @@ def write(folder: Path, count: int, text: str) -> None:
     with write_documents(folder, "train") as writer:
         for row in rows:
             writer.write(row)
+
+
+def take_at_once(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """So many bytes are unpacked at once."""
+    for room in (module, tables):
+        monkeypatch.setattr(room, "LARGEST_GROUP", size)
 
 
 def most_memory(folder: Path) -> int:
@@ -38,14 +45,14 @@ def test_what_unpacks_to_more_than_texts_do_is_refused(
 ) -> None:
     write(tmp_path, count, "a" * size)
     assert documents_file(tmp_path, "train").stat().st_size < size / 64
-    monkeypatch.setattr(module, "_LARGEST_GROUP", SMALL)
+    take_at_once(monkeypatch, SMALL)
     with pytest.raises(BadInput, match=says):
         most_memory(tmp_path)
 
 
 def test_of_a_large_group_few_rows_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, 64, "a" * (SMALL // 8))
-    monkeypatch.setattr(module, "_LARGEST_GROUP", SMALL)
+    take_at_once(monkeypatch, SMALL)
     monkeypatch.setattr(module, "_PACKED", 10**6)
     assert most_memory(tmp_path) < 4 * SMALL
     assert [document.id for document in read_documents(tmp_path, "train")] == [f"s/{number}" for number in range(64)]
@@ -92,5 +99,25 @@ def test_a_statement_of_any_size_is_not_read(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     with (folder / "x.json").open("wb") as file:
         file.truncate(2**40)
-    with pytest.raises(BadInput, match="more than 64 MB"):
+    with pytest.raises(BadInput, match="larger than 64 MB"):
         withdrawn(tmp_path)
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    """One would be waited for without end."""
+    os.mkfifo(tmp_path / "config.json")
+    for read in (read_json, lambda path: list(read_rows(path))):
+        with pytest.raises(BadInput, match="not a plain file"):
+            read(tmp_path / "config.json")
+
+
+def test_a_table_of_ones_own_is_read_a_few_rows_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    take_at_once(monkeypatch, SMALL)
+    parquet.write_table(arrow.table({"text": ["a" * (SMALL // 8)] * 64}), tmp_path / "a.parquet")
+    before = arrow.total_allocated_bytes()
+    count = 0
+    for row in tables.read_table("parquet", tmp_path / "a.parquet"):
+        count += 1
+        assert len(row["text"]) == SMALL // 8
+        assert arrow.total_allocated_bytes() - before < 4 * SMALL
+    assert count == 64

@@ -1,7 +1,10 @@
 """Of an example the rules read its words: the JSON around them is no text, and hides none."""
 
 import json
+from datetime import datetime
 from pathlib import Path
+
+import pytest
 
 from train.documents import (
     DataConfig,
@@ -14,6 +17,7 @@ from train.documents import (
     words_of,
 )
 from train.documents.duplicates import Duplicates
+from train.documents.examples import example_text, parse_example
 from train.documents.judge import judge, settle
 from train.documents.rules import make_rules
 from train.records import Document, Excluded, canonical_json
@@ -59,6 +63,13 @@ def test_two_short_examples_are_not_alike_because_of_their_json() -> None:
     assert [isinstance(item, Document) for item in found] == [True, True, False]
     assert isinstance(found[2], Excluded)
     assert found[2].rule == "duplicate"
+
+
+@pytest.mark.parametrize("value", [2**60, float("nan"), b"x", datetime(2020, 1, 1), "\ud800"])
+def test_a_row_with_what_json_cannot_say_is_no_example(value: object) -> None:
+    text = example_text({"messages": [{"role": "user", "content": value}]})
+    assert text is not None
+    assert isinstance(parse_example(text), str)
 
 
 def test_rows_with_the_keys_of_an_example_become_one(tmp_path: Path) -> None:

@@ -364,4 +364,4 @@ def test_a_folder_that_is_not_there_could_not_be_asked(tmp_path: Path, capsys: p
 def test_a_text_of_gigabytes_is_not_read(copy: Path, tmp_path: Path) -> None:
     with (copy / "COPYING").open("wb") as file:
         file.truncate(2**32)  # takes no room on the disk
-    assert answer(copy, "WGT-03", tmp_path) == (Status.failed, "COPYING: larger than 64 MB")
+    assert answer(copy, "WGT-03", tmp_path) == (Status.failed, "COPYING: cannot be read as text (larger than 64 MB)")

@@ -2,6 +2,7 @@
 
 import getpass
 import hashlib
+import io
 import json
 import socket
 import tarfile
@@ -18,7 +19,7 @@ from train.evaluate import measure_again
 from train.hugging_face import from_hugging_face
 from train.numerics import digest_tensors
 from train.records import BadInput, digest_file
-from train.release import list_files, read_release, root_digest
+from train.release import list_files, read_release, read_source, root_digest
 from train.run import read_tensors
 from train.tokens import digest_tokenizer, load_tokenizer
 
@@ -119,6 +120,36 @@ def test_the_source_is_the_program(release: Path) -> None:
             assert member is not None
             assert member.read() == (ROOT / name).read_bytes()
         assert all("__pycache__" not in name for name in tar.getnames())
+
+
+def test_an_archive_that_is_no_programs_is_refused(tmp_path: Path) -> None:
+    def archive(*members: tarfile.TarInfo) -> Path:
+        with tarfile.open(tmp_path / "source.tar", "w") as tar:
+            for member in members:
+                tar.addfile(member, io.BytesIO(b"x" * member.size))
+        return tmp_path / "source.tar"
+
+    def member(name: str, **more: object) -> tarfile.TarInfo:
+        found = tarfile.TarInfo(name)
+        for key, value in {"size": 3, **more}.items():
+            setattr(found, key, value)
+        return found
+
+    assert dict(read_source(archive(member("a"), member("b/c")))) == {"a": b"xxx", "b/c": b"xxx"}
+    sparse = member("a", pax_headers={"GNU.sparse.map": "0,3", "GNU.sparse.size": str(2**40)})
+    for wrong in (
+        [member("a"), member("./a")], [member("../a")], [member("/a")], [sparse],
+        [member("a", type=tarfile.SYMTYPE, linkname="/etc/passwd", size=0)],
+    ):  # fmt: skip
+        with pytest.raises(BadInput, match="is no plain file below it"):
+            list(read_source(archive(*wrong)))
+    (tmp_path / "source.tar").write_bytes(b"x" * 600)
+    with pytest.raises(BadInput, match="not an archive"):
+        list(read_source(tmp_path / "source.tar"))
+    with (tmp_path / "source.tar").open("wb") as file:
+        file.truncate(2**29)
+    with pytest.raises(BadInput, match="which no program is"):
+        list(read_source(tmp_path / "source.tar"))
 
 
 def test_measured_again_it_is_as_good(release: Path) -> None:

@@ -118,6 +118,35 @@ def test_not_a_tokenizer(tmp_path: Path) -> None:
         load_tokenizer(tmp_path)
 
 
+def _replace(pattern: dict[str, str], content: str) -> dict[str, object]:
+    return {"type": "Replace", "pattern": pattern, "content": content}
+
+
+@pytest.mark.parametrize(
+    ("part", "stated", "says"),
+    [
+        ("normalizer", {"type": "Sequence", "normalizers": [_replace({"String": "e"}, "ee")] * 40}, "times as long"),
+        ("decoder", {"type": "Sequence", "decoders": [_replace({"Regex": "e"}, "e" * 9)] * 2}, "times as long"),
+        ("normalizer", _replace({"String": ""}, "x"), "replaces what is no character"),
+        (
+            "post_processor",
+            {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "[X]", "type_id": 0}}], "pair": [],
+             "special_tokens": {}},
+            "names '\\[X\\]'",
+        ),
+    ],
+)  # fmt: skip
+def test_a_tokenizer_that_states_what_no_text_needs(
+    tmp_path: Path, part: str, stated: dict[str, object], says: str
+) -> None:
+    config = TokenizerConfig(kind=TokenizerKind.bpe, vocab_size=400)
+    save_tokenizer(train_tokenizer(config, TEXTS), config, tmp_path, 64)
+    about = json.loads((tmp_path / "tokenizer.json").read_text("utf-8"))
+    (tmp_path / "tokenizer.json").write_text(json.dumps({**about, part: stated}), "utf-8")
+    with pytest.raises(BadInput, match=says):
+        load_tokenizer(tmp_path)
+
+
 def test_a_tokenizer_that_has_no_token_for_a_word(tmp_path: Path) -> None:
     """It is read, and `tokenizers` raises a bare Exception at the word."""
     special = {"cls_token": "[CLS]", "sep_token": "[SEP]"}

@@ -24,7 +24,7 @@ from train.evaluate import EvaluateConfig
 from train.model import CONFIGS
 from train.optim import OptimConfig
 from train.parallel import ParallelConfig
-from train.records import BadInput, printable
+from train.records import BadInput, printable, read_text
 from train.release import ReleaseConfig
 from train.run import LoggerConfig, RunConfig
 from train.tokens import TokenizerConfig
@@ -145,7 +145,7 @@ def read_config(path: Path, words: Sequence[str] = ()) -> Config:
     if chosen := [word for word in words if word.partition("=")[0] in groups()]:
         raise BadInput(f"{printable(chosen[0])}: a release's choices are made; change their keys (group.key=value)")
     try:
-        text = path.read_text("utf-8")
+        text = read_text(path)
         if "${" in text:
             raise BadInput(f"{path}: refers to something outside itself (${{...}}); a release's config is resolved")
         if any(isinstance(event, AliasEvent) for event in yaml.parse(text)):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from train.documents.labelled import labelled_text, parse_labelled
-from train.records import canonical_json, parse_canonical
+from train.records import parse_canonical, text_of_row
 
 ROLES = ("system", "user", "assistant")
 _KEYS = ("messages", "prompt", "chosen", "rejected")
@@ -90,7 +90,7 @@ def example_text(record: Mapping[str, Any]) -> str | None:
     keys = [key for key in _KEYS if record.get(key) is not None]
     if set(keys) not in ({"messages"}, {"prompt", "chosen", "rejected"}):
         return labelled_text(record)
-    return canonical_json({key: record[key] for key in keys}).decode()
+    return text_of_row({key: record[key] for key in keys})
 
 
 def _messages(value: Any) -> list[Message] | None:

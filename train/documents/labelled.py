@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from train.records import canonical_json, parse_canonical
+from train.records import parse_canonical, text_of_row
 
 _KEYS = ({"tags", "words"}, {"label", "passage"}, {"answer", "passage", "question", "start"})
 
@@ -111,5 +111,5 @@ def labelled_text(record: Mapping[str, Any]) -> str | None:
     """A row of a table as the text of labels, if it has the keys of one."""
     for keys in _KEYS:
         if all(record.get(key) is not None for key in keys):
-            return canonical_json({key: record[key] for key in keys}).decode()
+            return text_of_row({key: record[key] for key in keys})
     return None

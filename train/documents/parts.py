@@ -19,7 +19,8 @@ import numpy as np
 
 from train.documents.duplicates import Fingerprint
 from train.documents.judge import Judged
-from train.documents.store import GROUP, RowWriter
+from train.documents.store import RowWriter
+from train.documents.tables import GROUP
 from train.records import BadInput, Document, Excluded, printable, write_atomically
 
 _COLUMNS = ("number", "about", "text", "title", "personal_data", "exact", "sketch")

@@ -22,7 +22,7 @@ from train.documents.make import Found, Make, Record, make_document, text_of
 from train.documents.readers import read_archive
 from train.documents.registries import fetch_package
 from train.documents.store import read_release_documents, withdrawn
-from train.documents.tables import read_table
+from train.documents.tables import read_lines, read_table
 from train.records import BadInput, Document, Excluded, digest_file, printable
 
 TEXT_FILES = (".txt", ".md")
@@ -118,8 +118,9 @@ def list_folder(folder: Path) -> list[Path]:
     """The files of a folder of documents, sorted; hidden ones and the metadata beside them are none."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
     for path in paths:
-        if not path.name.isprintable():
-            raise BadInput(f"{printable(path.name)}: a file's name must be plain UTF-8")
+        name = path.relative_to(folder).as_posix()
+        if not name.isprintable():
+            raise BadInput(f"{printable(name)}: the name of a file and of its folders must be plain UTF-8")
     return [path for path in paths if path.parent != folder or path.stem != "metadata"]
 
 
@@ -133,14 +134,14 @@ def _read_metadata(folder: Path) -> dict[str, dict[str, Any]]:
             lines = (folder / "metadata.jsonl").read_text("utf-8").split("\n")
             rows = [json.loads(line) for line in lines if line.strip()]
         return {str(row["file"]): row for row in rows}
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
+    except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:
         raise BadInput(f"metadata beside the documents: each row needs a column `file` ({error})") from error
 
 
 def _read_table(path: Path) -> Iterator[Record]:
     """The rows of a .jsonl or .parquet file."""
     try:
-        yield from read_table("parquet" if path.suffix.lower() == ".parquet" else "json", path)
+        yield from read_table("parquet", path) if path.suffix.lower() == ".parquet" else read_lines(path)
     except (ValueError, OSError) as error:
         raise BadInput(f"{path.name}: not a table that can be read ({printable(str(error))[:200]})") from error
 

@@ -1,22 +1,19 @@
 """Documents on disk: Parquet, one file per split, written and read a few documents at a time."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from train.documents.tables import open_parquet
+from train.documents.tables import GROUP, LARGEST_GROUP, open_parquet, read_batches
 from train.records import BadInput, Document, Excluded, printable, read_json, read_rows, write_atomically
 
 SPLITS = ("train", "validation")
 
-GROUP = 64  # rows that are read at once
 _CHARACTERS = 2**23  # of a group of documents, or more: what a file says of each group is kept while it is read
 _MOST_CHARACTERS = 2**27  # of a group, but for its last document
-_LARGEST_GROUP = 2**30  # bytes that are unpacked at once
 _MOST_VALUES = 2**24  # of a column in a group: all authors of its documents
 _PACKED = 100  # how many times its size a file of more than a group may unpack to: texts pack to a third
-_LARGEST_JSON = 2**26  # bytes of a file that is read whole
 _COLUMNS = (
     *("id", "sha256", "text", "source", "url", "authors", "title", "date", "language"),
     *("licence", "licence_basis", "retrieved", "n_bytes", "split"),
@@ -30,9 +27,9 @@ def documents_file(folder: Path, split: str) -> Path:
 
 def read_documents(folder: Path, split: str) -> Iterator[Document]:
     """The documents of one split in their order, streamed. Raises BadInput where they are more than texts pack to."""
-    left = max(_LARGEST_GROUP, _PACKED * _size(documents_file(folder, split)))
+    left = max(LARGEST_GROUP, _PACKED * _size(documents_file(folder, split)))
     with _opened(folder, split) as file:
-        for batch in _batches(file, range(file.num_row_groups)):
+        for batch in read_batches(file, range(file.num_row_groups)):
             left -= batch.nbytes
             if left < 0:
                 raise ValueError(f"unpacks to more than {_PACKED} times its size")
@@ -43,8 +40,8 @@ def find_document(folder: Path, split: str, id: str) -> Document | None:
     """The document of a split that has this id; no texts are read but those in the same group of the file."""
     with _opened(folder, split) as file:
         for group in range(file.num_row_groups):
-            if any(id in batch["id"].to_pylist() for batch in _batches(file, [group], ["id"])):
-                rows = (row for batch in _batches(file, [group]) for row in batch.to_pylist())
+            if any(id in batch["id"].to_pylist() for batch in read_batches(file, [group], ["id"])):
+                rows = (row for batch in read_batches(file, [group]) for row in batch.to_pylist())
                 return next(_document(row) for row in rows if row["id"] == id)
     return None
 
@@ -82,16 +79,8 @@ def _check_groups(metadata: Any) -> None:
     """Raises ValueError where a group, by what the file says of it, would unpack to too much."""
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
         values = max(group.column(number).num_values for number in range(group.num_columns))
-        if group.total_byte_size > _LARGEST_GROUP or values > _MOST_VALUES:
-            raise ValueError(f"a part of it would be unpacked to more than {_LARGEST_GROUP >> 20} MB at once")
-
-
-def _batches(file: Any, groups: Iterable[int], columns: Sequence[str] | None = None) -> Iterator[Any]:
-    """A few rows at a time. A text that all rows of a group share stands once in the file, and once for each row in
-    memory: of a large group fewer rows are read at once."""
-    for group in groups:
-        rows = _LARGEST_GROUP // max(1, file.metadata.row_group(group).total_byte_size)
-        yield from file.iter_batches(max(1, min(GROUP, rows)), row_groups=[group], columns=columns)
+        if group.total_byte_size > LARGEST_GROUP or values > _MOST_VALUES:
+            raise ValueError(f"a part of it would be unpacked to more than {LARGEST_GROUP >> 20} MB at once")
 
 
 def _document(row: dict[str, Any]) -> Document:
@@ -106,7 +95,7 @@ def withdrawn(folder: Path) -> dict[str, str]:
     another release are passed over."""
     gone: dict[str, str] = {}
     for path in sorted((folder / "attest" / "withdrawals").glob("*.json")):
-        statement, record = _read_whole(path), _read_whole(folder / "release.json")
+        statement, record = read_json(path), read_json(folder / "release.json")
         try:
             said = statement["predicate"]
             if statement["subject"][0]["digest"]["sha256"] == record["digest"]:
@@ -114,12 +103,6 @@ def withdrawn(folder: Path) -> dict[str, str]:
         except (IndexError, KeyError, TypeError) as error:
             raise BadInput(f"{path}: not a withdrawal that can be read ({error})") from error
     return gone
-
-
-def _read_whole(path: Path) -> Any:
-    if not 0 < _size(path) <= _LARGEST_JSON:
-        raise BadInput(f"{path}: no file of JSON, or one of more than {_LARGEST_JSON >> 20} MB")
-    return read_json(path)
 
 
 def read_release_documents(folder: Path) -> Iterator[Document | Excluded]:

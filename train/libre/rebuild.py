@@ -4,14 +4,12 @@ The training is done again in the arithmetic that release.json names, with its n
 machine it gives the same bits. What is found is said in a statement under attest/rebuilds/, which the audit reads.
 """
 
-import io
 import json
 import os
 import random
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,7 +25,7 @@ from train.libre.audit import Base, Status, Subject, look_at_inputs, remember
 from train.model import build_model
 from train.numerics import Choices, Rounding, check_float8, describe_machine, has_compiler
 from train.records import BadInput, digest_json, printable, write_json
-from train.release import code_digest, unlike_schema
+from train.release import code_digest, read_source, unlike_schema
 from train.run import (
     CHECKPOINT_FILES,
     Job,
@@ -260,24 +258,11 @@ def run_their_program(folder: Path, words: list[str]) -> int:
     This runs somebody else's code: only where the user has said so.
     """
     with tempfile.TemporaryDirectory() as work:
-        data = Subject(folder, Path(work)).path("recipe/source.tar").read_bytes()
-        try:
-            _unpack(data, Path(work))
-        except tarfile.TarError as error:
-            raise BadInput(f"recipe/source.tar: not an archive that can be read ({error})") from error
+        for name, data in read_source(Subject(folder, Path(work)).path("recipe/source.tar")):
+            file = Path(work, name)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
         done = subprocess.run(
             [sys.executable, "-m", "train", "rebuild", str(folder.resolve()), *words], cwd=work, check=False
         )
         return done.returncode
-
-
-def _unpack(data: bytes, work: Path) -> None:
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-        for member in archive:
-            path = (work / member.name).resolve()
-            if not member.isfile() or not path.is_relative_to(work.resolve()):
-                raise BadInput(f"recipe/source.tar: {printable(member.name)[:80]} is no plain file below the archive")
-            found = archive.extractfile(member)
-            assert found is not None
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(found.read())

@@ -16,7 +16,7 @@ import numpy as np
 from train.documents import withdrawn
 from train.index import Place
 from train.libre.texts import Source, TracedText, open_text
-from train.records import BadInput, Json, base_of, printable
+from train.records import BadInput, Json, base_of, printable, read_text
 from train.release import read_release
 from train.tokens import digest_tokenizer, encode_document, load_tokenizer
 from train.tune import Base, open_base
@@ -201,6 +201,6 @@ def _seen(source: Source, texts: Sequence[str]) -> str:
 def text_of(file: Path) -> str:
     """The text in a file. Raises BadInput if it cannot be read as UTF-8."""
     try:
-        return file.read_text("utf-8")
+        return read_text(file)
     except (OSError, ValueError) as error:
         raise BadInput(f"{printable(str(file))}: cannot be read as a text ({error})") from error

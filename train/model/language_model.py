@@ -17,6 +17,8 @@ from train.model.positions import Alibi, Rotary
 from train.model.theirs import Fields, Stored
 from train.records import MACHINE, BadInput
 
+_MOST = 2**24  # of anything: no weight's size overflows
+
 
 @dataclass(kw_only=True)
 class ModelConfig:
@@ -38,8 +40,8 @@ class ModelConfig:
         if self.name != family:
             raise BadInput(f"model.name={self.name}: this config is {family}'s; choose with model={self.name}")
         for name in ("vocab_size", "seq_len", "d_model", "n_layers", "n_heads", "d_ff"):
-            if getattr(self, name) < 1:
-                raise BadInput(f"model.{name}={getattr(self, name)}: must be at least 1")
+            if not 1 <= getattr(self, name) <= _MOST:
+                raise BadInput(f"model.{name}={getattr(self, name)}: must be from 1 to {_MOST}")
         if not getattr(self, "norm_eps", 1.0) > 0:
             raise BadInput(f"model.norm_eps={self.norm_eps}: must be more than 0")  # type: ignore[attr-defined]
         for name in ("dropout", "attention_dropout"):

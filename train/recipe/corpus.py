@@ -16,12 +16,12 @@ _JUDGES = Path(train.documents.__file__).parent
 def files_of(data: DataConfig) -> dict[str, Any]:
     """The files of a folder are part of what the corpus is made from; a package or a revision is pinned."""
     return {
-        name: {
-            path.relative_to(source.path).as_posix(): digest_file(path)
+        source_name: {
+            name: digest_file(path)
             for path in Path(source.path).rglob("*")
-            if path.is_file() and path.name.isprintable()
+            if path.is_file() and (name := path.relative_to(source.path).as_posix()).isprintable()
         }
-        for name, source in data.sources.items()
+        for source_name, source in data.sources.items()
         if source.kind is Kind.files and Path(source.path).is_dir()
     }
 

@@ -15,10 +15,10 @@ from train.release.manifest import (
     unlike_schema,
 )
 from train.release.scores import beside_tasks
-from train.release.source import code_digest
+from train.release.source import code_digest, read_source
 
 __all__ = [
     "BUILD", "RECORD", "SIGNED", "SUMS", "Ingredients", "ReleaseConfig", "attribution", "beside_tasks", "code_digest",
-    "data_card", "describe", "digest_from_sums", "list_files", "publish", "read_release", "root_digest",
-    "unlike_schema",
+    "data_card", "describe", "digest_from_sums", "list_files", "publish", "read_release", "read_source",
+    "root_digest", "unlike_schema",
 ]  # fmt: skip

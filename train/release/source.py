@@ -3,12 +3,14 @@
 import io
 import subprocess
 import tarfile
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from train.records import digest_file, digest_json, write_atomically
+from train.records import BadInput, digest_file, digest_json, printable, write_atomically
 
 _BESIDE = ("pyproject.toml", "constraints.txt", "LICENSE", "README.md")
+_LARGEST = 2**28  # bytes of an archive that is read: the program itself has two million
 _SUFFIXES = {".py", ".json", ".yaml", ".md", ".txt", ".toml", ".html", ".css", ".js", ".svg", ""}
 
 
@@ -45,6 +47,31 @@ def write_source(path: Path) -> dict[str, Any]:
             member.size, member.mode = len(data), 0o644
             tar.addfile(member, io.BytesIO(data))
     return {"digest": code_digest(), "files": len(names), "licence": "Apache-2.0", **_commit(root)}
+
+
+def read_source(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The files in such an archive, which may be anybody's, and their bytes.
+
+    Raises BadInput where it is no archive or a large one, or holds what is no plain file below it, or one twice.
+    """
+    if path.stat().st_size > _LARGEST:
+        raise BadInput(f"{path.name}: larger than {_LARGEST >> 20} MB, which no program is")
+    found: set[PurePosixPath] = set()
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                name = PurePosixPath(member.name)
+                below = not name.is_absolute() and ".." not in name.parts and name not in found
+                if not below or not member.isfile() or member.issparse():
+                    raise BadInput(f"{path.name}: {printable(member.name)[:80]} is no plain file below it, or is twice")
+                found.add(name)
+                data = archive.extractfile(member)
+                assert data is not None
+                yield member.name, data.read()
+    except BadInput:
+        raise
+    except (tarfile.TarError, OSError, ValueError) as error:
+        raise BadInput(f"{path.name}: not an archive that can be read ({error})") from error
 
 
 def _commit(root: Path) -> dict[str, Any]:

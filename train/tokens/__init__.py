@@ -6,12 +6,12 @@ from train.documents import Message
 from train.tokens.chat import TEMPLATE, TEXT_TO_TEXT, Chat, Encoded, chat_template, load_chat
 from train.tokens.examples import ExampleStore, write_examples
 from train.tokens.labelled import ENDS, INSIDE, STARTS, Marked, Marker, read_labelled, read_labels, write_labelled
+from train.tokens.loading import load_tokenizer
 from train.tokens.shards import TokenStore, encode_document, encoding, token_dtype, write_shards
 from train.tokens.tokenizer import (
     TokenizerConfig,
     TokenizerKind,
     digest_tokenizer,
-    load_tokenizer,
     save_tokenizer,
     take_over,
     texts_to_learn,

@@ -17,8 +17,8 @@ from tokenizers import Tokenizer
 
 from train.documents import Example, Message
 from train.records import BadInput, printable, read_json
+from train.tokens.loading import load_tokenizer
 from train.tokens.shards import encoding
-from train.tokens.tokenizer import load_tokenizer
 from train.tokens.vocabulary import Vocabulary, load_vocabulary
 
 # Plain words mark the roles, the end token closes an answer: no token is needed that the vocabulary has not.

@@ -285,16 +285,3 @@ def token_id(tokenizer: Tokenizer, token: str) -> int:
 def digest_tokenizer(folder: Path) -> str:
     """The digest of the tokenizer in `folder`: of the content of tokenizer.json in canonical form."""
     return digest_json(read_json(folder / "tokenizer.json"))
-
-
-def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer in `folder`; a file that is not one is the user's to mend."""
-    path = folder / "tokenizer.json"
-    try:
-        tokenizer = Tokenizer.from_str(path.read_text("utf-8"))
-    except Exception as error:  # tokenizers raises bare Exception
-        raise BadInput(f"{path}: not a tokenizer that can be read ({str(error)[:200]})") from error
-    tokenizer.encode_special_tokens = True
-    tokenizer.no_padding()  # a sentence encoder's file may state either, and texts are to be read whole
-    tokenizer.no_truncation()
-    return tokenizer

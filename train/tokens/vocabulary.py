@@ -9,7 +9,8 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from train.records import BadInput, read_json
-from train.tokens.tokenizer import SENTINEL, load_tokenizer
+from train.tokens.loading import load_tokenizer
+from train.tokens.tokenizer import SENTINEL
 
 _MOST = 2**24  # tokens: beyond, a file from outside asks for memory and not for words
 _NAMES = {"begin": "bos", "end": "eos", "pad": "pad", "mask": "mask", "cls": "cls", "sep": "sep"}

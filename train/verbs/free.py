@@ -129,7 +129,6 @@ def withdraw(words: list[str]) -> int:
     parser.add_argument("--why", required=True, help="for the statement, which everybody can read")
     parser.add_argument("--by", default="not named", metavar="NAME", help="who asked for it, for the statement")
     parser.add_argument("--cache", type=Path, default=Path("cache"), help="where indexes are kept (cache/)")
-    parser.add_argument("--json", metavar="FILE", help="write the answer to FILE, for a program")
     given = parser.parse_intermixed_args(words)
     from train.libre import withdraw
 

@@ -1,6 +1,6 @@
 """What a run costs, before it is spent."""
 
-from train.verbs.words import take, wants_help, write_json
+from train.verbs.words import take, take_json, wants_help, write_json
 
 _PLAN_HELP = """python -m train plan +experiment=NAME [group.key=value ...]
 
@@ -17,7 +17,7 @@ def plan(words: list[str]) -> int:
     """Forwards from an experiment, or backwards from a budget."""
     if wants_help("plan", words, _PLAN_HELP):
         return 0
-    json_file, name, budget = (take(words, option) for option in ("--json", "--machine", "--budget"))
+    json_file, name, budget = take_json(words), take(words, "--machine"), take(words, "--budget")
     from train.config import compose
     from train.plan import Needs, TooLarge, afford, estimate, find_machine, machine_here, machines, render
     from train.records import BadInput

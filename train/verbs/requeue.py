@@ -16,7 +16,6 @@ def requeue_job(words: list[str]) -> int:
     parser.add_argument(
         "--most", type=int, default=MOST_RESTARTS, metavar="N", help=f"at most N restarts of a job ({MOST_RESTARTS})"
     )
-    parser.add_argument("--json", metavar="FILE", help="write the answer to FILE, for a program")
     given = parser.parse_args(words)
     said = requeue(given.code, given.most)
     write_json(given.json, {"code": given.code, "said": said})

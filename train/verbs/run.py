@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from train.verbs.words import take, wants_help, write_json
+from train.verbs.words import take, take_json, wants_help, write_json
 
 _RUN_HELP = """python -m train +experiment=NAME [group=choice] [group.key=value ...]
 
@@ -28,7 +28,7 @@ def run(words: list[str]) -> int:
     if "--help" in words or "-h" in words:
         print(_RUN_HELP)
         return 0
-    json_file = take(words, "--json")
+    json_file = take_json(words)
     show = "--config" in words
     from train.config import compose, public, resolved, to_yaml
 
@@ -76,7 +76,7 @@ def fetch(words: list[str]) -> int:
     """Bring here what a run will need from the network."""
     if wants_help("fetch", words, _FETCH_HELP):
         return 0
-    json_file = take(words, "--json")
+    json_file = take_json(words)
     from train.cluster import use_caches
     from train.config import compose
     from train.recipe import fetch_for
@@ -104,7 +104,7 @@ def prepare(words: list[str]) -> int:
     """A share of the corpus."""
     if wants_help("prepare", words, _PREPARE_HELP):
         return 0
-    json_file, numbers = take(words, "--json"), [take(words, option) for option in ("--part", "--of")]
+    json_file, numbers = take_json(words), [take(words, option) for option in ("--part", "--of")]
     from train.cluster import use_caches
     from train.config import compose
     from train.recipe import prepare as prepare_share

@@ -5,6 +5,15 @@ from pathlib import Path
 from typing import NoReturn
 
 
+def check_encoding(words: list[str]) -> None:
+    """Raises BadInput at a word that is not UTF-8: what is written down for others is."""
+    for word in words:
+        if any("\ud800" <= char <= "\udfff" for char in word):
+            from train.records import BadInput, printable
+
+            raise BadInput(f"{printable(word)!r}: not UTF-8; set the terminal to it (LANG=C.UTF-8)")
+
+
 def take(words: list[str], option: str) -> str | None:
     """Remove `option VALUE` or `option=VALUE` from the words; returns the value."""
     from train.records import BadInput
@@ -18,6 +27,25 @@ def take(words: list[str], option: str) -> str | None:
             words.pop(place)
             return words.pop(place)
     return None
+
+
+def take_json(words: list[str]) -> str | None:
+    """Remove `--json FILE` from the words; returns the file. Raises BadInput if it cannot be one."""
+    from train.records import BadInput
+
+    path = take(words, "--json")
+    try:
+        return path if path is None else _answer_file(path)
+    except argparse.ArgumentTypeError as error:
+        raise BadInput(f"argument --json: {error}") from error
+
+
+def _answer_file(path: str) -> str:
+    """A file that an answer can be written to: looked at before hours are spent on the answer."""
+    there = Path(path).absolute()
+    if not path or there.is_dir() or not next(one for one in there.parents if one.exists()).is_dir():
+        raise argparse.ArgumentTypeError(f"{path!r} is no file that can be written")
+    return path
 
 
 def wants_help(verb: str, words: list[str], text: str) -> bool:
@@ -41,10 +69,11 @@ def write_json(path: str | None, value: object) -> None:
 
 
 class Parser(argparse.ArgumentParser):
-    """The words after `python -m train VERB`; what is wrong with them is one line, as everywhere."""
+    """The words after `python -m train VERB`, --json among them; what is wrong with them is one line, as everywhere."""
 
     def __init__(self, verb: str, description: str) -> None:
         super().__init__(prog=f"python -m train {verb}", description=description)
+        self.add_argument("--json", metavar="FILE", type=_answer_file, help="write the answer to FILE, for a program")
 
     def error(self, message: str) -> NoReturn:
         """Raises BadInput."""
@@ -54,10 +83,9 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser_of(verb: str, description: str) -> argparse.ArgumentParser:
-    """The words of a verb that is asked of a release: RELEASE and --json."""
+    """The words of a verb that is asked of a release."""
     parser = Parser(verb, description)
     parser.add_argument("release", metavar="RELEASE", type=Path, help="the folder of a release")
-    parser.add_argument("--json", metavar="FILE", help="write the answer to FILE, for a program")
     return parser
 
 

@@ -4,7 +4,7 @@ Nothing is followed out of it, nothing is unpickled or run, and no file decides 
 checks need is worked out once.
 """
 
-import tarfile
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,15 +23,24 @@ from train.libre.audit.own import is_own
 from train.libre.audit.shape import shape_of
 from train.libre.tokens import write_tokens
 from train.model import build_model
-from train.records import BadInput, Document, base_of, digest_json, printable, read_json, read_rows
-from train.release import RECORD, SUMS, read_release
+from train.records import (
+    LARGEST_TEXT,
+    BadInput,
+    Document,
+    base_of,
+    digest_json,
+    printable,
+    read_json,
+    read_rows,
+    read_text,
+)
+from train.release import RECORD, SUMS, read_release, read_source
 from train.standards import is_signed, open_envelope
 from train.tokens import TokenStore, load_chat, load_vocabulary
 from train.training import lesson_with
 from train.tune import Base as TunedFrom
 from train.tune import Lesson, open_base
 
-_LARGEST_TEXT = 2**26  # bytes of a JSON, YAML or Markdown file that is read whole
 _WHOLE = {".json", ".yaml", ".md", ".txt"}
 
 
@@ -62,17 +71,15 @@ class Subject:
         if name not in self.files:
             raise BadInput(f"there is no {name}")
         path = self.folder / name
-        if path.suffix in _WHOLE and path.stat().st_size > _LARGEST_TEXT:
-            raise BadInput(f"{name}: larger than {_LARGEST_TEXT >> 20} MB")
+        if path.suffix in _WHOLE and path.stat().st_size > LARGEST_TEXT:
+            raise BadInput(f"{name}: larger than {LARGEST_TEXT >> 20} MB")
         return path
 
     def text(self, name: str) -> str:
         """A text file. Raises BadInput if it is none, or too large to be read whole."""
         path = self.path(name)
-        if path.stat().st_size > _LARGEST_TEXT:
-            raise BadInput(f"{name}: larger than {_LARGEST_TEXT >> 20} MB")
         try:
-            return path.read_text("utf-8")
+            return read_text(path)
         except (OSError, ValueError) as error:
             raise BadInput(f"{name}: cannot be read as text ({error})") from error
 
@@ -275,20 +282,8 @@ class Subject:
     @cached_property
     def source(self) -> dict[str, str]:
         """The files in the archive of the code and their digests; nothing is unpacked to disk."""
-        import hashlib
-
-        found: dict[str, str] = {}
-        try:
-            with tarfile.open(self.path("recipe/source.tar"), "r:") as archive:
-                for member in archive:
-                    if not member.isfile() or member.size > _LARGEST_TEXT or member.name in found:
-                        raise BadInput(f"recipe/source.tar: holds {member.name[:80]}, not a plain file, or twice")
-                    data = archive.extractfile(member)
-                    assert data is not None
-                    found[member.name] = hashlib.sha256(data.read()).hexdigest()
-        except (tarfile.TarError, OSError) as error:
-            raise BadInput(f"recipe/source.tar: not an archive that can be read ({error})") from error
-        return found
+        files = read_source(self.path("recipe/source.tar"))
+        return {name: hashlib.sha256(data).hexdigest() for name, data in files}
 
     def source_digest(self) -> str:
         """The program's digest, from the archive."""
