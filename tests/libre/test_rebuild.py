@@ -40,6 +40,12 @@ def test_the_whole_is_remade_and_the_release_is_libre_in_practice(copy: Path) ->
     assert asked.verdicts()["libre in practice"] == "yes"
 
 
+def test_remade_on_the_same_kind_of_machine_it_is_no_r4(copy: Path, tmp_path: Path) -> None:
+    found = rebuild(copy, "R3", key=str(make_key(tmp_path / "key.pem")), note=lambda _: None)
+    witness = open_envelope(read_json(Path(found.statement)))[1]
+    assert audit(copy, witnesses=[witness]).level == "R3"
+
+
 @pytest.mark.parametrize("signed", [False, True])
 def test_what_somebody_says_makes_nothing_libre(
     copy: Path, tmp_path: Path, signed: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -60,7 +66,7 @@ def test_what_somebody_says_makes_nothing_libre(
     assert "or --witness KEY" in capsys.readouterr().out
     witness = open_envelope(read_json(path))[1] if signed else "ed25519:" + "0" * 64
     believed = audit(copy, witnesses=[witness])
-    assert believed.level == ("R3" if signed else "R1")
+    assert believed.level == ("R4" if signed else "R1")  # on another processor
     assert main(["audit", str(copy), "--witness", witness]) == 0
     assert f"libre in practice: {'yes' if signed else 'not yet'}" in capsys.readouterr().out
     write_json(path.with_name("R3-000000000000.json"), statement)

@@ -32,12 +32,14 @@ _R1 = ("DATA-02", "DATA-03", "TOK-01", "WGT-02")
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found of one release. `anchor`: what holds the digest itself, or that nothing does."""
+    """What was found of one release. `anchor`: what holds the digest itself, or that nothing does; `elsewhere`: a
+    witness remade it on other hardware."""
 
     name: str
     digest: str
     anchor: Finding
     findings: tuple[Finding, ...]
+    elsewhere: bool = False
 
     @property
     def failed(self) -> list[Finding]:
@@ -46,11 +48,11 @@ class Audit:
 
     @property
     def level(self) -> str:
-        """How far the release was shown to be what its ingredients give: R0 to R3, or R≈."""
+        """How far the release was shown to be what its ingredients give: R0 to R4, or R≈."""
         if not self._hold(_R1):
             return "R0"
         if self._hold(("RUN-03",)):
-            return "R3"
+            return "R4" if self.elsewhere else "R3"
         near = any(finding.id == "RUN-03" and finding.status is Status.near for finding in self.findings)
         return "R≈" if near else "R2" if self._hold(("RUN-02",)) else "R1"
 
@@ -58,14 +60,14 @@ class Audit:
         """What each definition says: yes, or the checks that stand against it."""
         classes = [name for name, needs in _MOF.items() if self._hold(_needs_up_to(name))]
         everything = tuple(finding.id for finding in self.findings)
-        libre = self._lacking(everything)
+        lacking = self._lacking(everything) or ([] if self.level in {"R3", "R4"} else ["R3"])
         return {
             "OSAID 1.0 (Open Source AI Definition)": self._says(_OSAID),
             "MOF (Model Openness Framework)": classes[-1]
             if classes
             else f"none: {', '.join(self._lacking(_MOF['class III, open model']))}",
             "FSF and Debian (the data must be free too)": self._says(_STRICT),
-            "libre in practice": "yes" if not libre and self.level == "R3" else f"not yet: {', '.join(libre) or 'R3'}",
+            "libre in practice": f"not yet: {', '.join(lacking)}" if lacking else "yes",
         }
 
     def record(self) -> dict[str, Any]:
@@ -124,9 +126,9 @@ def audit(
             name, digest = str(subject.record["name"]), str(subject.record["digest"])
         except (BadInput, KeyError):
             name, digest = folder.name, ""
-        return Audit(
-            printable(name)[:80], printable(digest)[:64], _anchor(subject, digest, expect, key), tuple(findings)
-        )
+        anchor = _anchor(subject, digest, expect, key)
+        elsewhere = findings[list(CHECKS).index("RUN-03")].holds and weights.elsewhere(subject)
+        return Audit(printable(name)[:80], printable(digest)[:64], anchor, tuple(findings), elsewhere)
 
 
 def _base(folder: Path, further: Sequence[Path], note: Callable[[str], object]) -> Base:
@@ -224,4 +226,5 @@ _LEVELS = {
     "R≈": "the whole was remade; not identical, and as near as another seed would be",
     "R2": "parts of the training were replayed and are identical",
     "R3": "the whole was remade and is identical",
+    "R4": "the whole was remade by a witness of yours on other hardware and is identical",
 }

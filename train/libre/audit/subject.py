@@ -247,9 +247,11 @@ class Subject:
         """
         for statement, key in self._statements("rebuilds"):
             made, run = statement["predicate"]["buildDefinition"], statement["predicate"]["runDetails"]
+            environment = made["internalParameters"]["environment"]
             about = {
                 "by": run["builder"]["id"],
-                "on": made["internalParameters"]["environment"]["processor"],
+                "on": environment["processor"],
+                "environment": environment,
                 "key": key,
                 "believed": is_own(statement) or key in self.witnesses,
             }

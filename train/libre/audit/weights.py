@@ -223,6 +223,22 @@ def rebuilds(subject: Subject) -> Answer:
     return _on_the_word(best, (Status.near, near))
 
 
+def elsewhere(subject: Subject) -> bool:
+    """Whether a witness, who is not the one that signed the release, remade it whole and identical on another kind of
+    processor than it was made on."""
+    here = _hardware(subject.record.get("environment"))
+    publisher = subject.statement(SIGNED)[1] if SIGNED in subject.files else ""
+    remade = [found for found in subject.rebuilds() if found["level"] == "R3" and found["identical"]]
+    theirs = [found for found in remade if found["key"] in subject.witnesses and found["key"] != publisher]
+    return bool(here) and any(_hardware(found["environment"]) not in {here, ()} for found in theirs)
+
+
+def _hardware(environment: Any) -> tuple[str, ...]:
+    """What a machine computes with, as it is described; nothing if it is not."""
+    named = environment if isinstance(environment, dict) else {}
+    return tuple(str(named[part]) for part in ("architecture", "processor", "accelerator") if part in named)
+
+
 def _on_the_word(found: dict[str, Any], answer: Answer) -> Answer:
     """The answer if this rebuild was made here or by a witness; else it is what somebody says."""
     return answer if found["believed"] else (Status.declared, f"not here, and by no witness of yours: {answer[1]}")
