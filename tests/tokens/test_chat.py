@@ -1,6 +1,7 @@
 """Chat templates: as transformers renders them, within a sandbox, and no message writes what is the template's."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,21 @@ def test_no_message_writes_a_special_token(folder: Path) -> None:
         for message in (Message("user", f"a {name} b"), Message(name, "a")):
             with pytest.raises(BadInput, match="spells"):
                 chat_of(folder).ask([message])
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for a in range(999) %}{% for b in range(999) %}{% endfor %}{% endfor %}",
+        "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
+    ],
+)
+def test_a_template_without_end_is_ended(folder: Path, tmp_path: Path, template: str) -> None:
+    with_template(Path(shutil.copytree(folder, tmp_path / "copy")), template)
+    chat = chat_of(tmp_path / "copy")
+    for _ in range(2):
+        with pytest.raises(BadInput, match="more than 100000 turns"):
+            chat.render(MESSAGES)
 
 
 def test_a_template_may_refuse(folder: Path) -> None:

@@ -6,11 +6,10 @@ what is said in a turn can spell no special token.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -63,25 +62,18 @@ class Chat:
         return bool(self.vocabulary.sentinels)
 
     @cached_property
-    def _compiled(self) -> Any:
-        from jinja2 import TemplateError
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
+    def _say(self) -> Callable[[dict[str, object]], str]:
+        from train.tokens.template import Bounded
 
-        def refuse(message: object) -> None:
-            raise TemplateError(str(message))
-
-        environment = ImmutableSandboxedEnvironment(
-            trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-        )
-        environment.globals["raise_exception"] = refuse
-        return environment.from_string(self.template)
+        environment = Bounded()
+        return partial(environment.say, environment.compiled(self.template))
 
     def render(self, messages: Sequence[Message], *, asking: bool = False) -> str:
         """The turns as one text; `asking` ends it where an answer begins. Raises BadInput if the template refuses."""
         turns = [{"role": message.role, "content": message.content} for message in messages]
-        given = {"messages": turns, "add_generation_prompt": asking, **self.names()}
+        given: dict[str, object] = {"messages": turns, "add_generation_prompt": asking, **self.names()}
         try:
-            return str(self._compiled.render(given))
+            return self._say(given)
         except Exception as error:  # a template is a program, and may raise anything
             raise BadInput(f"the chat template cannot say this: {printable(str(error))[:120]}") from error
 
