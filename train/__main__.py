@@ -16,7 +16,8 @@ _CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0 yes, 1 no, 2 it could not be asked (said in one line); 128 + n when stopped by signal n."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    words = [word.encode("utf-8", "replace").decode() for word in given]  # what is written down is UTF-8
     gc.set_threshold(*GARBAGE)
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, _terminate)
@@ -27,9 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not words:
             print(_overview())
             return 0
-        from train.verbs import VERBS, check_encoding, run
+        from train.verbs import VERBS, run
 
-        check_encoding(words)
         return VERBS[words[0]](words[1:]) if words[0] in VERBS else run(words)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from what is done", file=sys.stderr)

@@ -211,15 +211,15 @@ def test_exact_is_not_kept_where_it_is_no_longer_asked_for(school: Path, tmp_pat
 def test_micro_batches_and_a_second_command(undisturbed: tuple[Path, dict], capsys, tmp_path: Path) -> None:
     """A finished run started again does nothing; another split of the step into passes gives the same loss."""
     school, _ = undisturbed
-    words = halved_run(school, tmp_path)
+    words = [*halved_run(school, tmp_path), "run.precision=float32"]  # bfloat16 rounds each pass otherwise
     first = run_recipe(compose(words))
     capsys.readouterr()
     again = run_recipe(compose(words))
     assert first == again
     assert capsys.readouterr().out.count("done") == 5
-    other = run_recipe(compose([*halved_run(school, tmp_path / "other"), "parallel.sequences_per_device=1"]))
+    other = run_recipe(compose([*words, f"run.folder={tmp_path}/other", "parallel.sequences_per_device=1"]))
     a, b = (record["results"]["bits_per_byte"]["total"] for record in (first, other))
-    assert a == pytest.approx(b, rel=1e-3)
+    assert a == pytest.approx(b, rel=1e-5)
 
 
 def test_what_failed_has_its_cost_too(tmp_path: Path) -> None:

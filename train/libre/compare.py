@@ -111,7 +111,7 @@ def _difference(bits: list[Json], texts: list[dict[str, Json]], folders: Sequenc
     sizes_of = [_sizes(folders[side], bits[side]["measure"], texts[side]) for side in (0, 1)]
     by_text = [
         {digest: (bits[side]["by_document"][row["id"]], sizes_of[side][digest]) for digest, row in texts[side].items()
-         if row["id"] in bits[side]["by_document"] and digest in sizes_of[side]}
+         if row["id"] in bits[side]["by_document"] and sizes_of[side].get(digest, 0) > 0}
         for side in (0, 1)
     ]  # fmt: skip
     shared = sorted(set(by_text[0]) & set(by_text[1]))

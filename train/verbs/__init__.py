@@ -7,9 +7,8 @@ from train.verbs.plan import plan
 from train.verbs.requeue import requeue_job
 from train.verbs.run import fetch, prepare, run
 from train.verbs.speak import chat, evaluate, generate
-from train.verbs.words import check_encoding
 
-__all__ = ["VERBS", "check_encoding", "run"]
+__all__ = ["VERBS", "run"]
 
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "fetch": fetch,

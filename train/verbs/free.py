@@ -93,9 +93,8 @@ def rebuild(words: list[str]) -> int:
         files = [("--json", given.json), ("--sign", given.sign), ("--base", given.base)]
         asked += [word for option, file in files if file for word in (option, str(Path(file).resolve()))]
         return run_their_program(given.release, asked)
-    builder = given.builder.encode("utf-8", "replace").decode()
     try:
-        found = rebuild(given.release, given.level, given.segments, builder, given.sign, say, given.base)
+        found = rebuild(given.release, given.level, given.segments, given.builder, given.sign, say, given.base)
     except Stopped as stopped:
         print(f"stopped by {stopped.name}; nothing was written, and the same command begins anew", file=sys.stderr)
         return stopped.code

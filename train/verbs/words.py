@@ -5,15 +5,6 @@ from pathlib import Path
 from typing import NoReturn
 
 
-def check_encoding(words: list[str]) -> None:
-    """Raises BadInput at a word that is not UTF-8: what is written down for others is."""
-    for word in words:
-        if any("\ud800" <= char <= "\udfff" for char in word):
-            from train.records import BadInput, printable
-
-            raise BadInput(f"{printable(word)!r}: not UTF-8; set the terminal to it (LANG=C.UTF-8)")
-
-
 def take(words: list[str], option: str) -> str | None:
     """Remove `option VALUE` or `option=VALUE` from the words; returns the value."""
     from train.records import BadInput
